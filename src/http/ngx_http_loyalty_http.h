@@ -1,0 +1,153 @@
+/*
+ * What the files of http/ share: the module's configuration, problems,
+ * replies.
+ */
+
+#ifndef _NGX_HTTP_LOYALTY_HTTP_H_INCLUDED_
+#define _NGX_HTTP_LOYALTY_HTTP_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_loyalty_program.h"
+#include "ngx_http_loyalty_redis.h"
+#include "ngx_http_loyalty_stats.h"
+
+
+typedef struct {
+    ngx_array_t                   programs;       /* of _program_t * */
+    ngx_array_t                   references;     /* names used before they
+                                                     are known */
+} ngx_http_loyalty_main_conf_t;
+
+
+typedef struct {
+    ngx_http_loyalty_program_t   *program;        /* of this location's API */
+    ngx_uint_t                    api;            /* which handler, 0 none */
+    ngx_uint_t                    trusted;
+    ngx_http_complex_value_t     *member;         /* loyalty_member */
+} ngx_http_loyalty_loc_conf_t;
+
+
+extern ngx_module_t  ngx_http_loyalty_module;
+
+/* program.c: the handler of the loyalty_program block */
+char *ngx_http_loyalty_program_block(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* a program by name, NULL when there is none */
+ngx_http_loyalty_program_t *ngx_http_loyalty_program_find(
+    ngx_http_loyalty_main_conf_t *lmcf, ngx_str_t *name);
+
+
+/*
+ * Problems (RFC 9457): one table of code, status and title in problem.c;
+ * this list and that table are in the same order.
+ */
+
+typedef enum {
+    NGX_HTTP_LOYALTY_P_NONE = 0,
+    NGX_HTTP_LOYALTY_P_INVALID_JSON,
+    NGX_HTTP_LOYALTY_P_JSON_NOT_SUPPORTED,
+    NGX_HTTP_LOYALTY_P_INVALID_FIELD,
+    NGX_HTTP_LOYALTY_P_NO_MEMBER,
+    NGX_HTTP_LOYALTY_P_UNKNOWN_PATH,
+    NGX_HTTP_LOYALTY_P_UNKNOWN_EVENT,
+    NGX_HTTP_LOYALTY_P_METHOD,            /* with Allow */
+    NGX_HTTP_LOYALTY_P_TOO_LARGE,
+    NGX_HTTP_LOYALTY_P_UNSUPPORTED_TYPE,
+    NGX_HTTP_LOYALTY_P_EVENT_CONFLICT,
+    NGX_HTTP_LOYALTY_P_OVER_REVERSAL,
+    NGX_HTTP_LOYALTY_P_LIMIT_REACHED,
+    NGX_HTTP_LOYALTY_P_UNAVAILABLE,
+    NGX_HTTP_LOYALTY_P_BUSY,
+    NGX_HTTP_LOYALTY_P_OUTCOME_UNKNOWN,
+    NGX_HTTP_LOYALTY_P_INTERNAL,
+    NGX_HTTP_LOYALTY_PROBLEMS
+} ngx_http_loyalty_problem_e;
+
+typedef struct {
+    ngx_str_t                     code;           /* "invalid_json" */
+    ngx_uint_t                    status;
+    ngx_str_t                     title;
+    ngx_uint_t                    retry_after;    /* seconds, 0 none */
+} ngx_http_loyalty_problem_t;
+
+extern ngx_http_loyalty_problem_t  ngx_http_loyalty_problems[];
+
+/* the problem's JSON object; detail and pointer may be NULL */
+void ngx_http_loyalty_problem_json(loyalty_out_t *out,
+    ngx_http_loyalty_problem_e problem, ngx_str_t *detail,
+    ngx_str_t *pointer);
+
+/* sends it as the response: returns what a content handler returns */
+ngx_int_t ngx_http_loyalty_problem_send(ngx_http_request_t *r,
+    ngx_http_loyalty_problem_e problem, ngx_str_t *detail,
+    ngx_str_t *pointer, ngx_str_t *allow);
+
+/* sends what out holds, with X-Request-Id; type e.g. "application/json" */
+ngx_int_t ngx_http_loyalty_send(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *type, loyalty_out_t *out);
+
+/* an out buffer whose blocks come from the request's pool */
+void ngx_http_loyalty_out_pool(loyalty_out_t *out, ngx_pool_t *pool,
+    size_t first);
+
+/* what redis/ says as a problem */
+ngx_http_loyalty_problem_e ngx_http_loyalty_status_problem(
+    ngx_http_loyalty_status_e status);
+
+
+/*
+ * A record as Redis gave it (docs/internals.md), and the hashes it needs.
+ */
+
+typedef struct {
+    ngx_uint_t                    nwallets;
+    const u_char                 *wallets;        /* 4 bytes each */
+    ngx_uint_t                    nslots;
+    const u_char                 *slots;
+    ngx_str_t                     id;             /* of the event */
+    int64_t                       at;             /* ms */
+    int64_t                       accepted;       /* ms */
+    int64_t                       seq;
+    int64_t                       type;           /* slot; 0: a reversal */
+    int64_t                       amount;         /* -1: none */
+    ngx_uint_t                    nbalances;
+    int64_t                      *balances;       /* per wallet of wallets */
+    loyalty_mpr_t                 entries;
+    ngx_str_t                     reverses;       /* id, of a reversal */
+} ngx_http_loyalty_record_t;
+
+/* the hashes in front of a reply ("N", "D", "H"): *rest is what follows */
+ngx_int_t ngx_http_loyalty_hashes_parse(ngx_str_t *reply,
+    ngx_http_loyalty_record_t *record, ngx_str_t *rest);
+
+/* one record with its length; balances come from pool */
+ngx_int_t ngx_http_loyalty_record_parse(ngx_pool_t *pool, ngx_str_t *data,
+    ngx_http_loyalty_record_t *record);
+
+/* "effects":[...] and "balances":{...} without braces around them */
+ngx_int_t ngx_http_loyalty_effects_json(ngx_http_loyalty_program_t *program,
+    ngx_http_loyalty_record_t *record, loyalty_out_t *out);
+ngx_int_t ngx_http_loyalty_balances_json(ngx_http_loyalty_program_t *program,
+    ngx_http_loyalty_record_t *record, loyalty_out_t *out);
+
+
+/* content handlers of the two APIs, and of loyalty_metrics */
+ngx_int_t ngx_http_loyalty_event_api(ngx_http_request_t *r);
+ngx_int_t ngx_http_loyalty_member_api(ngx_http_request_t *r);
+ngx_int_t ngx_http_loyalty_metrics(ngx_http_request_t *r);
+
+/*
+ * The API's path: what follows the location's prefix in the raw request
+ * URI, split at "/" and then decoded, without the query.  At most max
+ * segments of 1 to 128 bytes; NGX_DECLINED for anything else.
+ */
+ngx_int_t ngx_http_loyalty_path(ngx_http_request_t *r, ngx_str_t *segments,
+    ngx_uint_t max, ngx_uint_t *n);
+
+
+#endif /* _NGX_HTTP_LOYALTY_HTTP_H_INCLUDED_ */

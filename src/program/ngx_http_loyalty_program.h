@@ -1,0 +1,363 @@
+/*
+ * A program: what the operator wrote in loyalty_program, checked, with its
+ * names resolved and its rules indexed by the events that touch them.  It
+ * is built once while nginx reads its configuration and is read only
+ * afterwards; workers hang their own state off the redis member alone.
+ *
+ * http/ asks "what does this event touch?" here and never knows a game;
+ * games/ are reached through ngx_http_loyalty_games, the one table.
+ */
+
+#ifndef _NGX_HTTP_LOYALTY_PROGRAM_H_INCLUDED_
+#define _NGX_HTTP_LOYALTY_PROGRAM_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <jansson.h>
+
+#include "loyalty_msgpack.h"
+#include "loyalty_money.h"
+#include "loyalty_calendar.h"
+#include "loyalty_slot.h"
+#include "loyalty_out.h"
+
+
+/*
+ * Blocks inside http have command tables of their own: private modules of
+ * this type, whose directives nginx itself looks up and checks for arity.
+ * Their handlers get a ngx_http_loyalty_block_t as cf->ctx (conf is NULL).
+ */
+#define NGX_LOYALTY_MODULE           0x594C4F4C      /* "LOLY" */
+#define NGX_LOYALTY_PROGRAM_CONF     0x02000000
+#define NGX_LOYALTY_CHALLENGE_CONF   0x04000000
+#define NGX_LOYALTY_STREAK_CONF      0x08000000
+
+#define NGX_HTTP_LOYALTY_HASH        4               /* bytes of a name */
+#define NGX_HTTP_LOYALTY_ITEMS       100             /* items of one event */
+#define NGX_HTTP_LOYALTY_ID          128             /* bytes of an id */
+#define NGX_HTTP_LOYALTY_TYPE        64              /* bytes of a type */
+#define NGX_HTTP_LOYALTY_ONE         10000           /* multiplier of 1.0 */
+#define NGX_HTTP_LOYALTY_ARG         65536           /* most bytes of ARG */
+
+
+typedef struct ngx_http_loyalty_program_s  ngx_http_loyalty_program_t;
+typedef struct ngx_http_loyalty_game_s     ngx_http_loyalty_game_t;
+typedef struct ngx_http_loyalty_rule_s     ngx_http_loyalty_rule_t;
+typedef struct ngx_http_loyalty_redis_s    ngx_http_loyalty_redis_t;
+
+
+/* what an event says, parsed; http/ fills it in, match and games read it */
+
+typedef struct {
+    ngx_str_t                     sku;
+    ngx_str_t                     category;
+    uint64_t                      quantity;       /* 1 where absent */
+    int64_t                       amount;         /* -1: absent; the line's */
+} ngx_http_loyalty_item_t;
+
+
+typedef struct {
+    ngx_http_request_t           *request;        /* for $variables */
+    ngx_str_t                     id;
+    ngx_str_t                     member;
+    ngx_str_t                     type;
+    ngx_str_t                     channel;        /* len 0: absent */
+    ngx_str_t                     partner;
+    int64_t                       at;             /* ms */
+    int64_t                       now;
+    int64_t                       amount;         /* -1: absent */
+    int64_t                       quantity;       /* -1: absent */
+    ngx_uint_t                    nitems;
+    ngx_http_loyalty_item_t      *items;
+    json_t                       *data;           /* object or NULL */
+    u_char                        fingerprint[6];
+} ngx_http_loyalty_event_t;
+
+
+/* where something was written, for errors found after parsing */
+
+typedef struct {
+    u_char                       *file;
+    ngx_uint_t                    line;
+} ngx_http_loyalty_place_t;
+
+
+typedef struct {
+    ngx_str_t                     name;
+    u_char                        hash[NGX_HTTP_LOYALTY_HASH];
+    unsigned                      negative:1;
+    ngx_http_loyalty_place_t      place;
+} ngx_http_loyalty_wallet_t;
+
+
+typedef struct {
+    ngx_str_t                     name;
+    u_char                        hash[NGX_HTTP_LOYALTY_HASH];
+    int64_t                       threshold;
+    int64_t                       multiplier;     /* over 10000 */
+    ngx_http_loyalty_place_t      place;
+} ngx_http_loyalty_tier_t;
+
+
+/*
+ * An award.  "points 50": kind 1 is a wallet; further kinds have a reserved
+ * word each (tickets, plays, badge, reward: refused until they are built).
+ */
+
+#define NGX_HTTP_LOYALTY_AWARD_WALLET  1
+
+typedef struct {
+    ngx_uint_t                    kind;
+    ngx_str_t                     name;           /* the wallet's */
+    u_char                        hash[NGX_HTTP_LOYALTY_HASH];
+    int64_t                       amount;
+    int64_t                       at;             /* streaks: 0 none */
+    int64_t                       every;          /* streaks: 0 none */
+    ngx_http_loyalty_place_t      place;
+} ngx_http_loyalty_award_t;
+
+
+/* which events a rule listens to; match lines are ANDed */
+
+#define NGX_HTTP_LOYALTY_COUNTS  1                /* roles */
+#define NGX_HTTP_LOYALTY_OPENS   2
+
+typedef struct {
+    ngx_str_t                     type;
+    ngx_array_t                   matches;        /* ngx_http_loyalty_match_t,
+                                                     private to match.c */
+    ngx_uint_t                    role;
+    ngx_uint_t                    item_matches;   /* how many name items */
+    ngx_http_loyalty_rule_t      *rule;
+} ngx_http_loyalty_listener_t;
+
+
+struct ngx_http_loyalty_rule_s {
+    ngx_http_loyalty_game_t      *game;
+    ngx_str_t                     name;           /* empty: earn */
+    u_char                        hash[NGX_HTTP_LOYALTY_HASH];
+    ngx_str_t                     reason;         /* "challenge coffee" */
+    ngx_str_t                     canonical;      /* what hash is of */
+    ngx_str_t                     blob;           /* docs/internals.md */
+    ngx_array_t                   listeners;      /* of _listener_t, 1 or 2 */
+    ngx_array_t                   awards;         /* of _award_t */
+    ngx_uint_t                    order;          /* in the program */
+    ngx_http_loyalty_place_t      place;
+    void                         *conf;           /* the game's own */
+};
+
+
+/* one matched rule of one event */
+
+typedef struct {
+    ngx_http_loyalty_rule_t      *rule;
+    ngx_uint_t                    role;           /* bits */
+    uint64_t                      items[2];       /* bit i: item i matched by
+                                                     the counting listener */
+} ngx_http_loyalty_hit_t;
+
+
+/*
+ * A game is a room: this table entry is all that others know of it.
+ */
+
+struct ngx_http_loyalty_game_s {
+    ngx_str_t                     name;
+    ngx_uint_t                    kind;           /* of its rule blobs */
+
+    /*
+     * When loyalty_program is closed: resolve names (errors carry the
+     * rule's place), fill in hash, reason, blob, listeners.
+     */
+    ngx_int_t                   (*init)(ngx_conf_t *cf,
+                                    ngx_http_loyalty_program_t *program,
+                                    ngx_http_loyalty_rule_t *rule);
+
+    /*
+     * The dynamic arguments of one hit.  NGX_DECLINED: the rule does not
+     * apply after all (an amount rule, an event without one), nothing was
+     * written.
+     */
+    ngx_int_t                   (*args)(ngx_http_loyalty_program_t *program,
+                                    ngx_http_loyalty_hit_t *hit,
+                                    ngx_http_loyalty_event_t *event,
+                                    loyalty_mpw_t *w);
+
+    /*
+     * Writes the effect of one entry of a record as a JSON object; values
+     * are read from r behind the entry's kind and slot.  NGX_DECLINED: an
+     * entry that is no effect (it has been read all the same).  rule is
+     * NULL when the configuration does not have it any more; name then is
+     * "~" and the hash in hex, else the rule's.
+     */
+    ngx_int_t                   (*effect)(ngx_http_loyalty_program_t *program,
+                                    ngx_http_loyalty_rule_t *rule,
+                                    ngx_str_t *name, ngx_uint_t kind,
+                                    loyalty_mpr_t *r, loyalty_out_t *out);
+
+    /*
+     * Writes the game's part of GET me for one rule: one or several JSON
+     * objects, separated by commas, a comma before each when *n > 0; counts
+     * them in *n.  state: the slot's state, or NULL when the member has none.
+     * A game without a list of its own in GET me has no view.
+     */
+    ngx_int_t                   (*view)(ngx_http_loyalty_program_t *program,
+                                    ngx_http_loyalty_rule_t *rule,
+                                    loyalty_mpr_t *state, int64_t now,
+                                    loyalty_out_t *out, ngx_uint_t *n);
+    ngx_str_t                     list;           /* "challenges" */
+};
+
+
+/* src/games/ngx_http_loyalty_games.c: the one table, NULL at the end */
+extern ngx_http_loyalty_game_t   *ngx_http_loyalty_games[];
+
+
+struct ngx_http_loyalty_program_s {
+    ngx_str_t                     name;
+    ngx_http_loyalty_place_t      place;
+    u_char                        hash[NGX_HTTP_LOYALTY_HASH];
+    ngx_uint_t                    index;          /* among all programs */
+
+    ngx_uint_t                    scale;          /* of money */
+    ngx_str_t                     currency;
+    loyalty_zone_t               *zone;
+    ngx_str_t                     timezone;
+    int64_t                       max_event_age;  /* ms */
+    int64_t                       remember;       /* ms */
+    int64_t                       feed_max;
+
+    ngx_array_t                   wallets;        /* of _wallet_t */
+    ngx_array_t                   tiers;          /* of _tier_t, ascending */
+    ngx_array_t                   rules;          /* of _rule_t *, in order:
+                                                     earn, challenges,
+                                                     streaks */
+    ngx_str_t                     constants;      /* msgpack, internals.md */
+    ngx_str_t                     tags[LOYALTY_PARTITIONS]; /* "{shop:0.3}" */
+    void                         *index_conf;     /* private to program.c:
+                                                     type -> listeners */
+    ngx_http_loyalty_redis_t     *redis;          /* redis/ */
+};
+
+
+/* cf->ctx inside loyalty_program and the blocks in it */
+
+typedef struct {
+    void                        **confs;          /* always NULL: nginx looks
+                                                     for it at offset 0 */
+    ngx_http_loyalty_program_t   *program;
+    ngx_http_loyalty_rule_t      *rule;           /* in a game's block */
+    void                         *http_ctx;       /* cf->ctx of http {} */
+} ngx_http_loyalty_block_t;
+
+
+/* ---- for games/: parsing (program.c, match.c, award.c) ---- */
+
+/* a new rule of this program; game, order, place and arrays are set */
+ngx_http_loyalty_rule_t *ngx_http_loyalty_rule_add(ngx_conf_t *cf,
+    ngx_http_loyalty_game_t *game, ngx_str_t *name);
+
+/* a listener of the rule for an event type; checks the type's form */
+ngx_http_loyalty_listener_t *ngx_http_loyalty_listener_add(ngx_conf_t *cf,
+    ngx_http_loyalty_rule_t *rule, ngx_str_t *type, ngx_uint_t role);
+
+/*
+ * One match line from args[0 .. n-1] = FIELD op VALUE...; logs its own
+ * error and returns NGX_ERROR.  Inline forms ("opens_on X match a = b match
+ * c = d") split at the word "match" first: _inline does so, args[0] being
+ * the first "match".
+ */
+ngx_int_t ngx_http_loyalty_match_add(ngx_conf_t *cf,
+    ngx_http_loyalty_listener_t *listener, ngx_str_t *args, ngx_uint_t n);
+ngx_int_t ngx_http_loyalty_match_inline(ngx_conf_t *cf,
+    ngx_http_loyalty_listener_t *listener, ngx_str_t *args, ngx_uint_t n);
+
+/* the lines of a listener as canonical text, appended to what dst holds */
+ngx_int_t ngx_http_loyalty_match_text(ngx_pool_t *pool,
+    ngx_http_loyalty_listener_t *listener, ngx_str_t *dst);
+
+/*
+ * A FIELD that goal distinct or the match lines name, resolved for reading.
+ * NGX_OK, or NGX_DECLINED when the event does not have it; value lives as
+ * long as the event.  For item fields item is the item.
+ */
+typedef struct {
+    ngx_str_t                     name;
+    unsigned                      item:1;
+    ngx_uint_t                    which;          /* private to match.c */
+    ngx_int_t                     variable;
+} ngx_http_loyalty_field_t;
+
+ngx_int_t ngx_http_loyalty_field_parse(ngx_conf_t *cf, ngx_str_t *name,
+    ngx_http_loyalty_field_t *field);
+ngx_int_t ngx_http_loyalty_field_value(ngx_http_loyalty_field_t *field,
+    ngx_http_loyalty_program_t *program, ngx_http_loyalty_event_t *event,
+    ngx_http_loyalty_item_t *item, ngx_str_t *value);
+
+/*
+ * "award points 50" and, with periodic set, " at=3" or " every=30":
+ * appends to rule->awards; the wallet is looked up by _awards_resolve, from
+ * the game's init.
+ */
+ngx_int_t ngx_http_loyalty_award_add(ngx_conf_t *cf,
+    ngx_http_loyalty_rule_t *rule, ngx_str_t *args, ngx_uint_t n,
+    ngx_uint_t periodic);
+ngx_int_t ngx_http_loyalty_awards_resolve(ngx_conf_t *cf,
+    ngx_http_loyalty_program_t *program, ngx_http_loyalty_rule_t *rule);
+
+ngx_http_loyalty_wallet_t *ngx_http_loyalty_wallet(
+    ngx_http_loyalty_program_t *program, ngx_str_t *name);
+
+/* "name" of games, wallets, tiers, programs: [A-Za-z0-9_-]{1,64}, first a
+   letter or digit; logs "invalid ... name" and returns NGX_ERROR */
+ngx_int_t ngx_http_loyalty_name_check(ngx_conf_t *cf, const char *what,
+    ngx_str_t *name);
+
+/* a whole number from min to max; logs and returns NGX_ERROR */
+ngx_int_t ngx_http_loyalty_number(ngx_conf_t *cf, const char *what,
+    ngx_str_t *value, int64_t min, int64_t max, int64_t *number);
+
+/* first 4 bytes of SHA-256 of text */
+void ngx_http_loyalty_hash4(const u_char *text, size_t len, u_char *hash);
+
+/* [emerg] with the place's file and line, for errors found at the end */
+void ngx_http_loyalty_conf_error(ngx_conf_t *cf,
+    ngx_http_loyalty_place_t *place, const char *fmt, ...);
+
+/* the indices (from 1) of a hit's items as a msgpack array */
+void ngx_http_loyalty_hit_items(ngx_http_loyalty_hit_t *hit,
+    ngx_http_loyalty_event_t *event, loyalty_mpw_t *w);
+
+
+/* ---- for http/ ---- */
+
+ngx_http_loyalty_rule_t *ngx_http_loyalty_rule_by_hash(
+    ngx_http_loyalty_program_t *program, const u_char *hash);
+
+/*
+ * ARG of event_H into w (docs/internals.md): matches the event against the
+ * rules of its type and lets each game write its arguments.  *hits: the
+ * number of rules matched.  NGX_ERROR: it does not fit.
+ */
+ngx_int_t ngx_http_loyalty_event_arg(ngx_http_loyalty_program_t *program,
+    ngx_http_loyalty_event_t *event, loyalty_mpw_t *w, ngx_uint_t *hits);
+
+/*
+ * The four keys of a member, in the order of docs/internals.md; buf has
+ * NGX_HTTP_LOYALTY_KEYS bytes.  Returns the partition.
+ */
+#define NGX_HTTP_LOYALTY_KEYS  (4 * (96 + 16 + NGX_HTTP_LOYALTY_ID))
+
+ngx_uint_t ngx_http_loyalty_keys(ngx_http_loyalty_program_t *program,
+    ngx_str_t *member, u_char *buf, ngx_str_t keys[4]);
+
+
+/* names of everything hashed: pairs (8 hex digits, words) for {PROGRAM}:names;
+   an array of ngx_str_t, even length */
+ngx_array_t *ngx_http_loyalty_names(ngx_pool_t *pool,
+    ngx_http_loyalty_program_t *program);
+
+
+#endif /* _NGX_HTTP_LOYALTY_PROGRAM_H_INCLUDED_ */
