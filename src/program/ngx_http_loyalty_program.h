@@ -298,8 +298,8 @@ ngx_int_t ngx_http_loyalty_field_value(ngx_http_loyalty_field_t *field,
 
 /*
  * "award points 50" and, with periodic set, " at=3" or " every=30":
- * appends to rule->awards; the wallet is looked up by _awards_resolve, from
- * the game's init.
+ * appends to rule->awards; args[0] is the word after "award".  The wallet is
+ * looked up by _awards_resolve, from the game's init.
  */
 ngx_int_t ngx_http_loyalty_award_add(ngx_conf_t *cf,
     ngx_http_loyalty_rule_t *rule, ngx_str_t *args, ngx_uint_t n,
