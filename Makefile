@@ -1,0 +1,159 @@
+# make            build/ngx_http_loyalty_module.so for the nginx of Debian
+# make demo       build it and run a shop's programme on port 8080
+# make test       build it and run every test
+#
+# make help lists the rest.  What is missing is installed with apt-get.
+
+BUILD ?= $(CURDIR)/build
+JOBS ?= $(shell nproc)
+
+MODULE = $(BUILD)/ngx_http_loyalty_module.so
+DEPS = build-aux/deps.sh
+
+export LOYALTY_BUILD = $(BUILD)
+export LOYALTY_MODULE ?= $(MODULE)
+
+
+all: deps module
+
+help:
+	@echo "make            build $(MODULE)"
+	@echo "make demo       run the demo: nginx on port 8080, a private Redis"
+	@echo "make demo-stop  stop it"
+	@echo "make test       all tests; TESTS='t/a.t ...' for some of them"
+	@echo "make asan       end-to-end tests on nginx with ASan and UBSan"
+	@echo "make fuzz       fuzzers, FUZZ_TIME=60 seconds each"
+	@echo "make lint       compiler warnings, style, Lua, Perl and shell"
+	@echo "make bench      measurements"
+	@echo "make fsck       proves every member's ledger; REDIS=, PROGRAM="
+	@echo "make clean      removes build/"
+
+deps:
+	@$(DEPS) build
+
+
+# The list of sources is part of what nginx's configure knows: it runs again
+# when a file comes or goes, or begins to hold the Lua library.
+
+$(BUILD)/sources: FORCE
+	@mkdir -p $(BUILD)
+	@{ ls src/*/*.[ch] src/*/*.lua; grep -l loyalty_library.h src/*/*.c; \
+	   grep -h '^ngx_module_t .*{' src/*/*.c; } > $@.$$$$ 2>/dev/null; \
+	 if cmp -s $@.$$$$ $@; then rm $@.$$$$; else mv $@.$$$$ $@; fi
+
+$(BUILD)/Makefile: $(BUILD)/sources config config.make \
+                   build-aux/configure.sh build-aux/exports.map
+	@echo configuring
+	@build-aux/configure.sh $(BUILD)
+
+module:
+	@mkdir -p $(BUILD)
+	@flock $(BUILD) $(MAKE) -s --no-print-directory module-locked
+
+module-locked: $(BUILD)/Makefile
+	@$(MAKE) -s --no-print-directory -j$(JOBS) -f $(BUILD)/Makefile \
+	         -C /usr/share/nginx/src modules
+
+
+demo:
+	@$(DEPS) build run
+	@$(MAKE) -s --no-print-directory module
+	@conf/demo.sh start
+
+demo-stop:
+	@conf/demo.sh stop
+
+test:
+	@$(DEPS) build test
+	@$(MAKE) -s --no-print-directory module unit
+	@perl tests/run.pl --jobs $(JOBS) $(TESTS)
+
+asan:
+	@$(DEPS) build test asan
+	@build-aux/asan.sh $(BUILD)/asan $(JOBS)
+	@LOYALTY_NGINX=$(BUILD)/asan/nginx LOYALTY_MODULE=static \
+	 perl tests/run.pl --jobs $(JOBS) $(or $(TESTS),t/*.t)
+
+lint:
+	@$(DEPS) build lint
+	@$(MAKE) -s --no-print-directory module
+	@build-aux/lint.sh
+
+bench:
+	@$(DEPS) build bench
+	@$(MAKE) -s --no-print-directory module
+	@tests/bench/run
+
+fsck:
+	@$(DEPS) run
+	@bin/loyalty-fsck $(or $(REDIS),unix:$(BUILD)/demo/redis.sock) \
+	                  $(or $(PROGRAM),shop)
+
+clean:
+	rm -rf $(BUILD)
+
+
+# Unit tests: each file is a program of its own, linked with the files that
+# need no nginx, under ASan and UBSan.
+
+UNIT_CFLAGS = -std=gnu11 -g -O1 -Wall -Wextra -Werror \
+              -Wno-unused-parameter -fsanitize=address,undefined \
+              -fno-sanitize-recover=all \
+              $(addprefix -Isrc/,core program redis games http)
+UNIT_LIBS = -l:libhiredis.a -ljansson -lpcre2-8 -lcrypto -lm
+
+PURE = $(wildcard src/*/loyalty_*.c)
+PURE_OBJS = $(PURE:src/%.c=$(BUILD)/unit/%.o)
+UNIT = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
+
+unit: $(UNIT)
+
+$(BUILD)/unit/%.o: src/%.c
+	@mkdir -p $(@D)
+	@$(CC) $(UNIT_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/unit/libpure.a: $(PURE_OBJS)
+	@rm -f $@
+	@$(AR) rcs $@ $^
+
+$(BUILD)/unit/test_%: tests/unit/test_%.c $(BUILD)/unit/libpure.a
+	@mkdir -p $(@D)
+	@$(CC) $(UNIT_CFLAGS) -MMD -MP -MF $@.d -o $@ $< \
+	       $(BUILD)/unit/libpure.a -lcmocka $(UNIT_LIBS)
+
+
+# Fuzzers: tests/fuzz/fuzz_NAME.c with its seeds in tests/fuzz/NAME/
+
+FUZZ_TIME ?= 60
+FUZZ_CFLAGS = -g -O1 -fsanitize=fuzzer,address,undefined \
+              -fno-sanitize-recover=all \
+              $(addprefix -Isrc/,core program redis games http)
+FUZZ = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+
+fuzz:
+	@$(DEPS) build fuzz
+	@$(MAKE) -s --no-print-directory fuzz-run
+
+fuzz-run: $(FUZZ)
+	@set -e; for fuzzer in $(FUZZ); do \
+	    name=$${fuzzer##*/fuzz_}; \
+	    echo "fuzzing $$name for $(FUZZ_TIME) s"; \
+	    mkdir -p $(BUILD)/fuzz/corpus/$$name; \
+	    seeds=; [ ! -d tests/fuzz/$$name ] || seeds=tests/fuzz/$$name; \
+	    $$fuzzer -max_total_time=$(FUZZ_TIME) -verbosity=0 \
+	        -print_final_stats=1 -timeout=10 -rss_limit_mb=2048 \
+	        -artifact_prefix=$(BUILD)/fuzz/$$name- \
+	        $(BUILD)/fuzz/corpus/$$name $$seeds; \
+	done
+
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(PURE)
+	@mkdir -p $(@D)
+	@clang $(FUZZ_CFLAGS) -o $@ $^ $(UNIT_LIBS)
+
+
+FORCE:
+
+-include $(wildcard $(BUILD)/unit/*/*.d $(BUILD)/unit/*.d)
+
+.PHONY: all help deps module module-locked demo demo-stop test asan lint \
+        bench fsck clean unit fuzz fuzz-run FORCE

@@ -1,0 +1,62 @@
+#!/bin/sh
+# The Lua library as text and as a C header.
+#
+#     embed.sh SRC OUT
+#
+# SRC/redis/prelude.lua, SRC/games/*.lua (each in a block of its own) and
+# SRC/redis/engine.lua make OUT/loyalty.lua.  @H@ stands for the library's
+# own name in it: the first 12 hex digits of SHA-256 of the text with @H@
+# still in place, so that two versions live side by side in one Redis.
+# OUT/loyalty_library.h holds the same bytes for C.
+
+set -eu
+LC_ALL=C
+export LC_ALL
+
+src=$1
+out=$2
+
+tmp=$out/loyalty_library.$$
+mkdir -p "$out"
+trap 'rm -f "$tmp".*' EXIT
+
+for file in "$src/redis/prelude.lua" "$src/redis/engine.lua"; do
+    if [ ! -f "$file" ]; then
+        echo "embed.sh: $file is missing" >&2
+    fi
+done
+
+{
+    echo '#!lua name=loyalty_@H@'
+    cat "$src/redis/prelude.lua" || :
+
+    for file in "$src"/games/*.lua; do
+        if [ -f "$file" ]; then
+            echo do
+            cat "$file"
+            echo end
+        fi
+    done
+
+    cat "$src/redis/engine.lua" || :
+} > "$tmp.source"
+
+hash=$(sha256sum < "$tmp.source" | cut -c1-12)
+
+sed "s/@H@/$hash/g" "$tmp.source" > "$tmp.lua"
+len=$(wc -c < "$tmp.lua")
+
+{
+    echo "/* written by build-aux/embed.sh from src/redis and src/games */"
+    echo
+    echo "#define LOYALTY_LIBRARY_HASH  \"$hash\""
+    echo "#define LOYALTY_LIBRARY_LEN   $((len))"
+    echo
+    echo "static const unsigned char  loyalty_library[] = {"
+    od -An -v -tu1 "$tmp.lua" \
+        | awk '{ for (i = 1; i <= NF; i++) printf "%s,", $i; print "" }'
+    echo "};"
+} > "$tmp.h"
+
+mv "$tmp.lua" "$out/loyalty.lua"
+mv "$tmp.h" "$out/loyalty_library.h"
