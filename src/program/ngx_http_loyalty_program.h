@@ -40,12 +40,14 @@
 #define NGX_HTTP_LOYALTY_TYPE        64              /* bytes of a type */
 #define NGX_HTTP_LOYALTY_ONE         10000           /* multiplier of 1.0 */
 #define NGX_HTTP_LOYALTY_ARG         65536           /* most bytes of ARG */
+#define NGX_HTTP_LOYALTY_MAX_DURATION  3153600000LL  /* s: 100y */
 
 
 typedef struct ngx_http_loyalty_program_s  ngx_http_loyalty_program_t;
 typedef struct ngx_http_loyalty_game_s     ngx_http_loyalty_game_t;
 typedef struct ngx_http_loyalty_rule_s     ngx_http_loyalty_rule_t;
 typedef struct ngx_http_loyalty_redis_s    ngx_http_loyalty_redis_t;
+typedef struct ngx_http_loyalty_stats_s    ngx_http_loyalty_stats_t;
 
 
 /* what an event says, parsed; http/ fills it in, match and games read it */
@@ -239,6 +241,8 @@ struct ngx_http_loyalty_program_s {
     void                         *index_conf;     /* private to program.c:
                                                      type -> listeners */
     ngx_http_loyalty_redis_t     *redis;          /* redis/ */
+    ngx_http_loyalty_stats_t     *stats;          /* http/: counters in shared
+                                                     memory, or NULL */
 };
 
 
@@ -318,6 +322,10 @@ ngx_int_t ngx_http_loyalty_name_check(ngx_conf_t *cf, const char *what,
 /* a whole number from min to max; logs and returns NGX_ERROR */
 ngx_int_t ngx_http_loyalty_number(ngx_conf_t *cf, const char *what,
     ngx_str_t *value, int64_t min, int64_t max, int64_t *number);
+
+/* a time as nginx writes it ("7d", "1h 30m"), 1s to 100y, in ms; logs */
+ngx_int_t ngx_http_loyalty_duration(ngx_conf_t *cf, const char *what,
+    ngx_str_t *value, int64_t *ms);
 
 /* first 4 bytes of SHA-256 of text */
 void ngx_http_loyalty_hash4(const u_char *text, size_t len, u_char *hash);

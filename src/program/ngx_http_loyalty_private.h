@@ -1,0 +1,150 @@
+/*
+ * What the files of program/ share among themselves.
+ */
+
+#ifndef _NGX_HTTP_LOYALTY_PRIVATE_H_INCLUDED_
+#define _NGX_HTTP_LOYALTY_PRIVATE_H_INCLUDED_
+
+
+#include "ngx_http_loyalty_program.h"
+
+
+#define NGX_HTTP_LOYALTY_RULES       1024            /* of one program */
+#define NGX_HTTP_LOYALTY_LISTENERS   (2 * NGX_HTTP_LOYALTY_RULES)
+#define NGX_HTTP_LOYALTY_TEXT        64              /* a number as text */
+
+
+typedef struct ngx_http_loyalty_regexes_s  ngx_http_loyalty_regexes_t;
+typedef struct ngx_http_loyalty_index_s    ngx_http_loyalty_index_t;
+
+
+/* fields: how a value is read, and how it is compared */
+
+typedef enum {
+    NGX_HTTP_LOYALTY_FIELD_AMOUNT = 0,               /* money */
+    NGX_HTTP_LOYALTY_FIELD_QUANTITY,                 /* whole number */
+    NGX_HTTP_LOYALTY_FIELD_CHANNEL,
+    NGX_HTTP_LOYALTY_FIELD_PARTNER,
+    NGX_HTTP_LOYALTY_FIELD_DATA,
+    NGX_HTTP_LOYALTY_FIELD_VARIABLE,
+    NGX_HTTP_LOYALTY_FIELD_ITEM_SKU,
+    NGX_HTTP_LOYALTY_FIELD_ITEM_CATEGORY,
+    NGX_HTTP_LOYALTY_FIELD_ITEM_QUANTITY,            /* whole number */
+    NGX_HTTP_LOYALTY_FIELD_ITEM_AMOUNT               /* money */
+} ngx_http_loyalty_field_e;
+
+
+typedef enum {
+    NGX_HTTP_LOYALTY_OP_EQ = 0,
+    NGX_HTTP_LOYALTY_OP_NE,
+    NGX_HTTP_LOYALTY_OP_LT,
+    NGX_HTTP_LOYALTY_OP_LE,
+    NGX_HTTP_LOYALTY_OP_GT,
+    NGX_HTTP_LOYALTY_OP_GE,
+    NGX_HTTP_LOYALTY_OP_REGEX,
+    NGX_HTTP_LOYALTY_OP_CASELESS,
+    NGX_HTTP_LOYALTY_OP_IN
+} ngx_http_loyalty_op_e;
+
+
+typedef struct {
+    ngx_http_loyalty_field_t      field;
+    ngx_http_loyalty_op_e         op;
+    ngx_uint_t                    nvalues;
+    ngx_str_t                    *values;         /* as written */
+    int64_t                      *numbers;        /* of fields that are whole
+                                                     numbers or money */
+    void                         *regex;          /* pcre2_code */
+    ngx_http_loyalty_place_t      place;
+} ngx_http_loyalty_match_t;
+
+
+/* ---- conf.c ---- */
+
+/* where the configuration is being read now */
+void ngx_http_loyalty_place(ngx_conf_t *cf, ngx_http_loyalty_place_t *place);
+
+/* appends formatted text of at most size bytes to *dst, which moves */
+ngx_int_t ngx_http_loyalty_append(ngx_pool_t *pool, ngx_str_t *dst,
+    size_t size, const char *fmt, ...);
+
+/* hash4 of "WHAT NAME", the form of docs/internals.md */
+void ngx_http_loyalty_hash_name(const char *what, ngx_str_t *name,
+    u_char *hash);
+
+
+/* ---- award.c ---- */
+
+/* a word that is no wallet's name */
+ngx_uint_t ngx_http_loyalty_reserved(ngx_str_t *name);
+
+
+/* ---- field.c ---- */
+
+/* the value as a whole number: NGX_DECLINED when absent */
+ngx_int_t ngx_http_loyalty_field_number(ngx_http_loyalty_field_t *field,
+    ngx_http_loyalty_event_t *event, ngx_http_loyalty_item_t *item,
+    int64_t *number);
+
+/* the value as text; buf has NGX_HTTP_LOYALTY_TEXT bytes and may hold it.
+   *real is set when the text is that of a JSON real */
+ngx_int_t ngx_http_loyalty_field_text(ngx_http_loyalty_field_t *field,
+    ngx_http_loyalty_program_t *program, ngx_http_loyalty_event_t *event,
+    ngx_http_loyalty_item_t *item, u_char *buf, ngx_str_t *value);
+
+ngx_uint_t ngx_http_loyalty_field_is_number(ngx_http_loyalty_field_t *field);
+
+/* variables that nothing defines, from the module's postconfiguration;
+   declared in program.h */
+
+
+/* ---- match.c ---- */
+
+/* at the end of the program: values that depend on its money */
+ngx_int_t ngx_http_loyalty_match_resolve(ngx_conf_t *cf,
+    ngx_http_loyalty_program_t *program,
+    ngx_http_loyalty_listener_t *listener);
+
+/*
+ * Whether a listener hears the event.  items: bit i for item i when it does;
+ * all of the event's items where no line names one.
+ */
+ngx_uint_t ngx_http_loyalty_match_event(ngx_http_loyalty_program_t *program,
+    ngx_http_loyalty_listener_t *listener, ngx_http_loyalty_event_t *event,
+    uint64_t items[2]);
+
+
+/* ---- regex.c ---- */
+
+/* compiles into match->regex; freed with cf->pool; logs its own error */
+ngx_int_t ngx_http_loyalty_regex_compile(ngx_conf_t *cf,
+    ngx_http_loyalty_match_t *match);
+
+/* what one worker needs to run a program's patterns */
+ngx_http_loyalty_regexes_t *ngx_http_loyalty_regexes_create(ngx_pool_t *pool);
+
+/* NGX_OK, NGX_DECLINED, or NGX_ABORT when a limit was reached */
+ngx_int_t ngx_http_loyalty_regex_match(ngx_http_loyalty_regexes_t *regexes,
+    ngx_http_loyalty_match_t *match, ngx_http_loyalty_listener_t *listener,
+    ngx_str_t *subject);
+
+
+/* ---- index.c ---- */
+
+ngx_int_t ngx_http_loyalty_index_build(ngx_conf_t *cf,
+    ngx_http_loyalty_program_t *program);
+
+/* hits in the order of the rules; at most max of them.  The hash of the
+   type is written to hash4 */
+ngx_uint_t ngx_http_loyalty_index_find(ngx_http_loyalty_program_t *program,
+    ngx_http_loyalty_event_t *event, ngx_http_loyalty_hit_t *hits,
+    ngx_uint_t max, u_char *hash4);
+
+
+/* ---- close.c ---- */
+
+ngx_int_t ngx_http_loyalty_program_close(ngx_conf_t *cf,
+    ngx_http_loyalty_program_t *program);
+
+
+#endif /* _NGX_HTTP_LOYALTY_PRIVATE_H_INCLUDED_ */
