@@ -2,6 +2,9 @@
  * Counters in shared memory, summed over all workers and kept over a reload.
  * Anyone may count; only loyalty_metrics reads.  Counting is one atomic add
  * and does nothing where no zone is attached yet (nginx -t).
+ *
+ * Each program has a zone of its own, named after it: one that a reload adds
+ * begins at zero, one that it removes is freed by nginx, the others go on.
  */
 
 #ifndef _NGX_HTTP_LOYALTY_STATS_H_INCLUDED_
@@ -64,8 +67,50 @@ typedef enum {
 void ngx_http_loyalty_stat_request(ngx_http_loyalty_program_t *program,
     ngx_http_loyalty_api_e api, ngx_uint_t problem);
 
-/* the shared zone; from the module's init_main_conf, once */
+/* the zones of these programs (an array of pointers); from the module's
+   init_main_conf, once */
 ngx_int_t ngx_http_loyalty_stats_zone(ngx_conf_t *cf, ngx_array_t *programs);
+
+
+/* ---- for metrics.c ---- */
+
+/*
+ * A gauge is kept for each process apart, in the slot that nginx gives the
+ * process, so that what a killed worker had open does not count for ever: a
+ * slot counts only while the process that wrote it lives.
+ */
+
+#define NGX_HTTP_LOYALTY_GAUGE_FIRST  NGX_HTTP_LOYALTY_STAT_CONNECTED
+#define NGX_HTTP_LOYALTY_GAUGE_LAST   NGX_HTTP_LOYALTY_STAT_QUEUED_BYTES
+#define NGX_HTTP_LOYALTY_GAUGES                                               \
+    (NGX_HTTP_LOYALTY_GAUGE_LAST - NGX_HTTP_LOYALTY_GAUGE_FIRST + 1)
+
+#define NGX_HTTP_LOYALTY_BUCKETS      14
+
+/* upper bounds, ascending; one more bucket has no bound */
+
+typedef struct {
+    ngx_uint_t                    usec;
+    ngx_str_t                     le;             /* in seconds */
+} ngx_http_loyalty_bound_t;
+
+extern const ngx_http_loyalty_bound_t  ngx_http_loyalty_stat_bounds[];
+
+/* the value of a counter, or of a gauge over all living processes */
+ngx_atomic_int_t ngx_http_loyalty_stat_read(
+    ngx_http_loyalty_program_t *program, ngx_http_loyalty_stat_e stat);
+
+ngx_atomic_uint_t ngx_http_loyalty_stat_requests(
+    ngx_http_loyalty_program_t *program, ngx_http_loyalty_api_e api,
+    ngx_uint_t problem);
+
+/*
+ * The latency of one function: buckets has NGX_HTTP_LOYALTY_BUCKETS + 1
+ * places and gets the number of operations in each, not cumulative; sum is
+ * in microseconds.
+ */
+void ngx_http_loyalty_stat_histogram(ngx_http_loyalty_program_t *program,
+    ngx_uint_t fn, ngx_atomic_uint_t *buckets, ngx_atomic_uint_t *sum);
 
 
 #endif /* _NGX_HTTP_LOYALTY_STATS_H_INCLUDED_ */
