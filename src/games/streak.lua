@@ -1,0 +1,765 @@
+--
+-- Streak: an event in every day, ISO week or month.
+--
+-- input:  rule { 3, hash, unit, granted, earn_every, max, awards }, awards
+--         flat { at, every, kind, hash, amount, ... }; one dynamic argument,
+--         the period of the event
+-- output: entries 7 to 9, and awards
+-- state:  { top, lo, best, total, hi, carry, below, frozen lo, frozen hi,
+--           freezes, counts, paid, gone }, trailing zeros left out
+-- errors: limit_reached
+--
+-- Bit i of the map hi:lo stands for period top - i.  A frozen period has
+-- its bit in the frozen map only; a run is made of both.  carry is the
+-- length of the run that ends just below the map.  The common steps (the
+-- same period, the next one, one after a gap) work on the two halves; the
+-- rest spreads the map out over a table of 64.
+--
+
+local TOP, LO, BEST, TOTAL, HI, CARRY, BELOW = 1, 2, 3, 4, 5, 6, 7
+local FLO, FHI, FREEZES, COUNTS, PAID, GONE = 8, 9, 10, 11, 12, 13
+local LAST = 13
+
+
+-- trailing zeros are added when the state is read and cut when it is kept
+
+local function fill(st)
+    for j = #st + 1, LAST do
+        st[j] = 0
+    end
+end
+
+
+local function trim(st)
+    for j = LAST, 5, -1 do
+        if st[j] ~= 0 and (type(st[j]) ~= 'table' or st[j][1]) then
+            return
+        end
+
+        st[j] = nil
+    end
+end
+
+
+-- how many low bits in a row are set
+
+local function ones(x)
+    local n = 0
+
+    if x == -1 then
+        return 32
+    end
+
+    if band(x, 0xFFFF) == 0xFFFF then n, x = 16, rshift(x, 16) end
+    if band(x, 0xFF) == 0xFF then n, x = n + 8, rshift(x, 8) end
+    if band(x, 0xF) == 0xF then n, x = n + 4, rshift(x, 4) end
+    if band(x, 3) == 3 then n, x = n + 2, rshift(x, 2) end
+
+    return n + band(x, 1)
+end
+
+
+local function shift(lo, hi, d)
+    if d >= 64 then
+        return 0, 0
+    elseif d >= 32 then
+        return 0, lshift(lo, d - 32)
+    elseif d > 0 then
+        return lshift(lo, d), bor(lshift(hi, d), rshift(lo, 32 - d))
+    end
+
+    return lo, hi
+end
+
+
+-- nothing set among the d highest bits
+
+local function fits(lo, hi, d)
+    if d > 32 then
+        return hi == 0 and (d == 64 and lo == 0
+                            or d < 64 and rshift(lo, 64 - d) == 0)
+    end
+
+    return d < 32 and rshift(hi, 32 - d) == 0 or d == 32 and hi == 0
+end
+
+
+-- length of the run whose newest period is the top
+
+local function newest(st)
+    local n = ones(bor(st[LO], st[FLO]))
+
+    if n == 32 then
+        n = 32 + ones(bor(st[HI], st[FHI]))
+
+        if n == 64 then
+            n = 64 + st[CARRY]
+        end
+    end
+
+    return n
+end
+
+
+-- the map as a table: [0 .. 63] is 0, 1 or 2 (frozen)
+
+local function spread(st)
+    local b = {}
+    local lo, hi, flo, fhi = st[LO], st[HI], st[FLO], st[FHI]
+
+    for j = 0, 31 do
+        local m = lshift(1, j)
+
+        b[j] = band(lo, m) ~= 0 and 1 or band(flo, m) ~= 0 and 2 or 0
+        b[j + 32] = band(hi, m) ~= 0 and 1 or band(fhi, m) ~= 0 and 2 or 0
+    end
+
+    return b
+end
+
+
+local function fold(st, b)
+    local lo, hi, flo, fhi = 0, 0, 0, 0
+
+    for j = 0, 31 do
+        local m = lshift(1, j)
+
+        if b[j] == 1 then
+            lo = bor(lo, m)
+        elseif b[j] == 2 then
+            flo = bor(flo, m)
+        end
+
+        if b[j + 32] == 1 then
+            hi = bor(hi, m)
+        elseif b[j + 32] == 2 then
+            fhi = bor(fhi, m)
+        end
+    end
+
+    st[LO], st[HI], st[FLO], st[FHI] = lo, hi, flo, fhi
+end
+
+
+-- periods in a row from j on to the older side, and to the newer
+
+local function older(b, j, carry)
+    local n = 0
+
+    while j < 64 and b[j] > 0 do
+        n, j = n + 1, j + 1
+    end
+
+    return j == 64 and n + carry or n
+end
+
+
+local function newer(b, j)
+    local n = 0
+
+    while j >= 0 and b[j] > 0 do
+        n, j = n + 1, j - 1
+    end
+
+    return n
+end
+
+
+-- the longest run that touches the map
+
+local function longest(b, carry)
+    local best, run = carry, 0
+
+    for j = 0, 63 do
+        run = b[j] > 0 and run + 1 or 0
+
+        if run > best then
+            best = run
+        end
+    end
+
+    return run > 0 and run + carry > best and run + carry or best
+end
+
+
+-- counts over 1 and awards whose period has left the map
+
+local function forget(st)
+    local oldest = st[TOP] - 63
+    local counts, paid, gone = st[COUNTS], st[PAID], st[GONE]
+
+    if counts ~= 0 then
+        local kept = {}
+
+        for j = 1, #counts, 2 do
+            if counts[j] >= oldest then
+                kept[#kept + 1] = counts[j]
+                kept[#kept + 1] = counts[j + 1]
+            end
+        end
+
+        st[COUNTS] = kept
+    end
+
+    if paid == 0 then
+        return
+    end
+
+    local kept = {}
+
+    if gone == 0 then
+        gone = {}
+    end
+
+    for j = 1, #paid, 4 do
+        if paid[j] >= oldest then
+            for k = j, j + 3 do
+                kept[#kept + 1] = paid[k]
+            end
+
+        else
+            local k = 1
+
+            while gone[k] and gone[k] ~= paid[j + 2] do
+                k = k + 2
+            end
+
+            gone[k] = paid[j + 2]
+            gone[k + 1] = (gone[k + 1] or 0) + paid[j + 3]
+        end
+    end
+
+    st[PAID], st[GONE] = kept, gone
+end
+
+
+-- Moves the map d periods on.  What falls off its end is measured: the run
+-- that then ends just below the map becomes carry, longer ones below.
+
+local function advance(st, d)
+    local lo, hi, flo, fhi = st[LO], st[HI], st[FLO], st[FHI]
+
+    if d == 1 then
+        if hi < 0 or fhi < 0 then
+            st[CARRY] = st[CARRY] + 1
+        else
+            st[BELOW] = st[CARRY] > st[BELOW] and st[CARRY] or st[BELOW]
+            st[CARRY] = 0
+        end
+
+    elseif d > 64 then
+        st[BELOW], st[CARRY] = st[BEST], 0
+
+    elseif st[CARRY] > 0 or not fits(bor(lo, flo), bor(hi, fhi), d) then
+        local b = spread(st)
+        local first, below, run = 64 - d, st[BELOW], 0
+
+        for j = first, 63 do
+            run = b[j] > 0 and run + 1 or 0
+
+            if run > below and run < j - first + 1 then
+                below = run
+            end
+        end
+
+        if run < d and run + st[CARRY] > below then
+            below = run + st[CARRY]
+        end
+
+        st[CARRY] = older(b, first, st[CARRY])
+        st[BELOW] = below
+    end
+
+    st[TOP] = st[TOP] + d
+    st[LO], st[HI] = shift(lo, hi, d)
+    st[FLO], st[FHI] = shift(flo, fhi, d)
+
+    if st[COUNTS] ~= 0 or st[PAID] ~= 0 then
+        forget(st)
+    end
+end
+
+
+-- the thresholds that a run passes when it grows from one length to
+-- another, lowest first: flat { threshold, index into awards }
+
+local function due(awards, from, to)
+    local list = {}
+
+    for j = 1, #awards, 5 do
+        local at, step = awards[j], awards[j + 1]
+
+        if at > from and at <= to then
+            list[#list + 1] = { at, j }
+
+        elseif at == 0 and step > 0 then
+            for n = (from - from % step) + step, to, step do
+                list[#list + 1] = { n, j }
+            end
+        end
+    end
+
+    if #list > 1 then
+        table.sort(list, function(a, b)
+            if a[1] == b[1] then
+                return a[2] < b[2]
+            end
+
+            return a[1] < b[1]
+        end)
+    end
+
+    return list
+end
+
+
+-- awards of the run that starts at a period, paid once a run
+
+local function pay(c, rule, slot, st, start, from, to)
+    local awards = rule[7]
+
+    if #awards == 0 then
+        return
+    end
+
+    local list = due(awards, from, to)
+
+    if #list == 0 then
+        return
+    end
+
+    local paid = st[PAID]
+
+    if paid == 0 then
+        paid = {}
+        st[PAID] = paid
+    end
+
+    for k = 1, #list do
+        local n, j = list[k][1], list[k][2]
+        local a, b = grant(c, awards[j + 2], awards[j + 3], awards[j + 4],
+                           slot)
+        local e = #paid
+
+        paid[e + 1], paid[e + 2] = start + n - 1, n
+        paid[e + 3], paid[e + 4] = a, b
+    end
+
+    forget(st)
+end
+
+
+local function note(c, slot, period, length, best, broken, frozen)
+    local e, n = c.entries, c.n
+
+    if broken == 0 and frozen == 0 then
+        e[n + 1], e[n + 2], e[n + 3] = 7, slot, period
+        e[n + 4], e[n + 5] = length, best
+        c.n = n + 5
+        return
+    end
+
+    e[n + 1], e[n + 2], e[n + 3] = 8, slot, period
+    e[n + 4], e[n + 5] = length, best
+    e[n + 6], e[n + 7] = broken, frozen
+    c.n = n + 7
+end
+
+
+local function note_again(c, slot, period)
+    local e, n = c.entries, c.n
+
+    e[n + 1], e[n + 2], e[n + 3] = 9, slot, period
+    c.n = n + 3
+end
+
+
+-- one more event in a period that has one
+
+local function again(c, slot, st, period)
+    local counts = st[COUNTS]
+
+    if counts == 0 then
+        counts = {}
+        st[COUNTS] = counts
+    end
+
+    local j = 1
+
+    while counts[j] and counts[j] ~= period do
+        j = j + 2
+    end
+
+    counts[j] = period
+    counts[j + 1] = (counts[j + 1] or 1) + 1
+
+    note_again(c, slot, period)
+end
+
+
+-- freezes a run earns when parts of a and b periods become one of m
+
+local function earned(st, rule, a, b, m)
+    local every, max = rule[5], rule[6]
+
+    if every > 0 then
+        local n = (m - m % every) / every - (a - a % every) / every
+                  - (b - b % every) / every
+
+        if n > 0 and st[FREEZES] - 1 < max then
+            st[FREEZES] = st[FREEZES] + n
+
+            if st[FREEZES] - 1 > max then
+                st[FREEZES] = max + 1
+            end
+        end
+    end
+end
+
+
+-- Freezes cover the missed periods from the first one on until they are
+-- spent; a is the length of the run they go to, gap how many periods were
+-- missed, and first the index of the newest of its periods in the map that
+-- has already moved on.  Returns how many were spent.
+
+local function freeze(st, a, gap, first)
+    local n = st[FREEZES] - 1
+
+    if n > gap then
+        n = gap
+    end
+
+    -- the run reaches the end of the map only through frozen periods
+    if first >= 64 and n >= first - 64 then
+        st[CARRY] = a + first - 64
+    end
+
+    for j = first - 1, first - n, -1 do
+        if j < 32 and j >= 0 then
+            st[FLO] = bor(st[FLO], lshift(1, j))
+        elseif j >= 32 and j < 64 then
+            st[FHI] = bor(st[FHI], lshift(1, j - 32))
+        end
+    end
+
+    st[FREEZES] = st[FREEZES] - n
+
+    return n
+end
+
+
+-- the index of the newest period of the map, 64 when it is empty
+
+local function head(st)
+    local lo, hi = bor(st[LO], st[FLO]), bor(st[HI], st[FHI])
+    local x, j = lo, 0
+
+    if lo == 0 then
+        x, j = hi, 32
+    end
+
+    if x == 0 then
+        return 64
+    end
+
+    while band(x, 1) == 0 do
+        x, j = rshift(x, 1), j + 1
+    end
+
+    return j
+end
+
+
+-- an event in a period above all before it
+
+local function forward(c, rule, slot, st, period)
+    local last = head(st)
+    local d = period - st[TOP]
+    local a, spent = 0, 0
+
+    if last == 0 then
+        a = newest(st)
+    elseif last < 64 then
+        a = older(spread(st), last, st[CARRY])
+    else
+        a = st[CARRY]
+    end
+
+    local gap = a > 0 and d - 1 + last or 0
+
+    advance(st, d)
+
+    if gap > 0 and st[FREEZES] > 1 then
+        spent = freeze(st, a, gap, last + d)
+    end
+
+    local broken = gap > spent and a > 0
+    local part = broken and 0 or a + spent
+
+    -- a run that freezes made longer before it broke counts as that long
+    if broken and a + spent > st[BEST] then
+        st[BEST] = a + spent
+    end
+
+    if broken and spent > 0 and st[BEST] > st[BELOW] and last + d - spent >= 64
+    then
+        st[BELOW] = st[BEST]
+    end
+
+    st[LO] = bor(st[LO], 1)
+
+    local m = part + 1
+
+    if m > st[BEST] then
+        st[BEST] = m
+    end
+
+    note(c, slot, period, m, st[BEST],
+         broken and a + spent > 1 and a + spent or 0, spent)
+
+    earned(st, rule, broken and 0 or a, 0, m)
+    pay(c, rule, slot, st, period - part, broken and 0 or a, m)
+end
+
+
+-- an event in an older period of the map joins the run it belongs to
+
+local function late(c, rule, slot, st, period)
+    local t = st[TOP] - period
+    local b = spread(st)
+
+    if b[t] == 1 then
+        again(c, slot, st, period)
+        return
+    end
+
+    if b[t] == 2 then
+        st[FREEZES] = st[FREEZES] + 1
+
+        if st[FREEZES] - 1 > rule[6] then
+            st[FREEZES] = rule[6] + 1
+        end
+    end
+
+    local was = b[t]
+    local x, y = newer(b, t - 1), older(b, t + 1, st[CARRY])
+    local m = x + 1 + y
+
+    b[t] = 1
+    fold(st, b)
+
+    if m > st[BEST] then
+        st[BEST] = m
+    end
+
+    local j = head(st)
+
+    note(c, slot, period, older(b, j, st[CARRY]), st[BEST], 0, 0)
+
+    if was == 0 then
+        earned(st, rule, x, y, m)
+        pay(c, rule, slot, st, period - y, x > y and x or y, m)
+    end
+end
+
+
+apply[3] = function(c, rule, args, i)
+    local period, freezes = args[i], rule[4] > 0 or rule[5] > 0
+    local slot = slot_of(c, rule[2])
+    local st = c.states[slot]
+
+    if not st then
+        st = { period, 1, 1, 1 }
+        fill(st)
+        c.states[slot] = st
+
+        if freezes then
+            st[FREEZES] = rule[4] + 1
+        end
+
+        note(c, slot, period, 1, 1, 0, 0)
+        earned(st, rule, 0, 0, 1)
+        pay(c, rule, slot, st, period, 0, 1)
+        trim(st)
+
+        return i + 1
+    end
+
+    fill(st)
+    st[TOTAL] = st[TOTAL] + 1
+
+    if not freezes then
+        st[FREEZES] = 0
+    elseif st[FREEZES] == 0 then
+        st[FREEZES] = rule[4] + 1
+    end
+
+    local d = period - st[TOP]
+
+    if d > 0 then
+        forward(c, rule, slot, st, period)
+    elseif d == 0 and st[LO] % 2 == 1 then
+        again(c, slot, st, period)
+    elseif d > -64 then
+        late(c, rule, slot, st, period)
+    else
+        note_again(c, slot, period)
+    end
+
+    trim(st)
+
+    return i + 1
+end
+
+
+-- Awards that no run stands for any more: each is looked for in the run of
+-- its period, or in what a split left beside it.
+
+local function settle_paid(c, slot, st, b)
+    local paid, kept = st[PAID], {}
+
+    local function place(period, n)
+        local t = st[TOP] - period
+
+        if t < 0 or t > 63 or b[t] == 0 then
+            return nil
+        end
+
+        local y = older(b, t, st[CARRY])
+
+        if newer(b, t - 1) + y >= n then
+            return period - y + n
+        end
+    end
+
+    for j = 1, #paid, 4 do
+        local p, n = paid[j], paid[j + 1]
+        local at = place(p, n) or place(p + 1, n) or place(p - 1, n)
+
+        if at then
+            local e = #kept
+            kept[e + 1], kept[e + 2] = at, n
+            kept[e + 3], kept[e + 4] = paid[j + 2], paid[j + 3]
+        else
+            revoke(c, paid[j + 2], paid[j + 3], slot)
+        end
+    end
+
+    st[PAID] = kept
+    forget(st)
+end
+
+
+-- the last event has gone, and with it all that the streak paid
+
+local function vanish(c, slot, st, period)
+    note(c, slot, period, 0, 0, 0, 0)
+
+    local paid, gone = st[PAID], st[GONE]
+
+    if paid ~= 0 then
+        for j = 1, #paid, 4 do
+            revoke(c, paid[j + 2], paid[j + 3], slot)
+        end
+    end
+
+    if gone ~= 0 then
+        for j = 1, #gone, 2 do
+            revoke(c, gone[j], gone[j + 1], slot)
+        end
+    end
+
+    c.states[slot] = false
+end
+
+
+-- a period that lost its only event leaves its run; freezes that would
+-- then stand before the first event are given back
+
+local function leave(c, slot, st, period)
+    local t = st[TOP] - period
+    local b = spread(st)
+
+    if b[t] ~= 1 then
+        return
+    end
+
+    b[t] = 0
+
+    local j = t - 1
+
+    while j >= 0 and b[j] == 2 do
+        b[j] = 0
+        st[FREEZES] = st[FREEZES] + 1
+        j = j - 1
+    end
+
+    fold(st, b)
+
+    local best = longest(b, st[CARRY])
+
+    st[BEST] = best > st[BELOW] and best or st[BELOW]
+
+    if st[BEST] == 0 then
+        st[BEST] = 1
+    end
+
+    local first = head(st)
+
+    note(c, slot, period, first < 64 and older(b, first, st[CARRY])
+         or st[CARRY], st[BEST], 0, 0)
+
+    if st[PAID] ~= 0 then
+        settle_paid(c, slot, st, b)
+    end
+end
+
+
+local function lose(c, slot, period)
+    local st = c.states[slot]
+
+    if not st then
+        return
+    end
+
+    fill(st)
+    st[TOTAL] = st[TOTAL] - 1
+
+    if st[TOTAL] <= 0 then
+        vanish(c, slot, st, period)
+        return
+    end
+
+    local counts = st[COUNTS]
+
+    if st[TOP] - period < 64 then
+        local j = 1
+
+        while counts ~= 0 and counts[j] and counts[j] ~= period do
+            j = j + 2
+        end
+
+        if counts == 0 or not counts[j] then
+            leave(c, slot, st, period)
+
+        elseif counts[j + 1] > 2 then
+            counts[j + 1] = counts[j + 1] - 1
+
+        else
+            table.remove(counts, j + 1)
+            table.remove(counts, j)
+        end
+    end
+
+    trim(st)
+end
+
+
+local function undo_event(c, body, i, left)
+    if left.used then
+        lose(c, body[i + 1], body[i + 2])
+    end
+end
+
+
+undo[7], undo[8], undo[9] = undo_event, undo_event, undo_event

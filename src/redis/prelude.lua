@@ -1,0 +1,315 @@
+--
+-- What every transition stands on: the member's state as it is read and
+-- written, points in wallets, and the entries of the record in the making.
+-- docs/internals.md describes the bytes.
+--
+-- The library is one chunk: this file, then each game in a block of its
+-- own, then engine.lua.  A game registers its transitions here and never
+-- names another game.
+--
+-- Nothing of string, math, table, bit, struct or cmsgpack exists while the
+-- library is loaded, so they are bound on the first call.
+--
+
+local MAX = 9007199254740991        -- 2^53 - 1, the largest exact integer
+local ONE = 10000                   -- a multiplier of 1.0
+local KEPT = 16                     -- records in the member's string
+local MOVED = 8                     -- how many leave it at a time
+local MEMO = 4096                   -- decoded constants remembered
+
+local call, unpack1, unpack_all, pack, find, sub, byte, char, fmt
+local spack, sunpack
+local band, bor, lshift, rshift
+
+
+local function bind()
+    call = redis.call
+    unpack1 = cmsgpack.unpack_one
+    unpack_all = cmsgpack.unpack
+    pack = cmsgpack.pack
+    find, sub, byte = string.find, string.sub, string.byte
+    char, fmt = string.char, string.format
+    spack, sunpack = struct.pack, struct.unpack
+    band, bor = bit.band, bit.bor
+    lshift, rshift = bit.lshift, bit.rshift
+end
+
+
+-- apply[kind of rule](c, rule, args, i): one rule on one event; returns the
+--     index behind the rule's dynamic arguments
+-- undo[kind of entry](c, body, i, left): takes back what an entry stands
+--     for; body[i] is the entry's kind.  A game undoes its own kinds.
+local apply, undo = {}, {}
+
+
+-- numbers behind an entry's kind; 2, 5 and 6 carry a count
+local SIZE = { [1] = 3, [3] = 5, [4] = 3, [7] = 4, [8] = 6, [9] = 2,
+               [10] = 2, [11] = 3, [12] = 3, [13] = 2 }
+
+
+local function entry_end(body, i)
+    local kind = body[i]
+
+    if kind == 2 then
+        return i + 3 + body[i + 2]
+    elseif kind == 5 then
+        return i + 6 + 2 * body[i + 5]
+    elseif kind == 6 then
+        return i + 4 + 2 * body[i + 3]
+    end
+
+    return i + 1 + SIZE[kind]
+end
+
+
+-- decoded constants: they repeat from call to call, and are never changed
+
+local memo, memo_n = {}, 0
+
+
+local function constant(blob)
+    local v = memo[blob]
+
+    if not v then
+        if memo_n >= MEMO then
+            memo, memo_n = {}, 0
+        end
+
+        v = unpack_all(blob)
+        memo[blob] = v
+        memo_n = memo_n + 1
+    end
+
+    return v
+end
+
+
+local function program(blob)
+    local p = constant(blob)
+
+    if not p.negative then
+        local negative, wallets = {}, p[4]
+
+        for i = 1, #wallets, 2 do
+            negative[wallets[i]] = wallets[i + 1] % 2 == 1
+        end
+
+        p.negative = negative
+    end
+
+    return p
+end
+
+
+-- the index (from 1) of a 4-byte hash in a string of them, or nil
+
+local function hash_index(hashes, h)
+    local from = 1
+
+    while true do
+        local at = find(hashes, h, from, true)
+
+        if not at then
+            return nil
+        end
+
+        if at % 4 == 1 then
+            return (at + 3) / 4
+        end
+
+        from = at + 1
+    end
+end
+
+
+-- the member's slot for a rule, made where it is missing
+
+local function slot_of(c, h)
+    local s = hash_index(c.slots, h)
+
+    if not s then
+        c.slots = c.slots .. h
+        s = #c.slots / 4
+        c.states[s] = false
+    end
+
+    return s
+end
+
+
+local function wallet_of(c, h)
+    local w = hash_index(c.whashes, h)
+
+    if not w then
+        c.whashes = c.whashes .. h
+        w = #c.whashes / 4
+
+        local v, i = c.wallets, w * 4
+        v[i - 3], v[i - 2], v[i - 1], v[i] = 0, 0, 0, 0
+    end
+
+    return w
+end
+
+
+-- points into a wallet; slot tells the reason
+
+local function give(c, w, amount, slot)
+    local v, i = c.wallets, w * 4 - 3
+    local balance, lifetime = v[i] + amount, v[i + 1] + amount
+
+    if balance > MAX or lifetime > MAX then
+        c.failed = 'limit_reached'
+        return
+    end
+
+    v[i], v[i + 1] = balance, lifetime
+
+    local e, n = c.entries, c.n
+    e[n + 1], e[n + 2], e[n + 3], e[n + 4] = 1, w, amount, slot
+    c.n = n + 4
+end
+
+
+-- and back: below zero where the wallet allows, else the rest is owed
+
+local function take(c, w, amount, slot)
+    local v, i = c.wallets, w * 4 - 3
+    local taken = amount
+
+    if v[i] < amount
+       and not c.program.negative[sub(c.whashes, w * 4 - 3, w * 4)]
+    then
+        taken = v[i] > 0 and v[i] or 0
+    end
+
+    if v[i] - taken < -MAX or v[i + 1] - amount < -MAX
+       or v[i + 3] + amount - taken > MAX
+    then
+        c.failed = 'limit_reached'
+        return
+    end
+
+    v[i], v[i + 1] = v[i] - taken, v[i + 1] - amount
+
+    local e, n = c.entries, c.n
+
+    if taken > 0 then
+        e[n + 1], e[n + 2], e[n + 3], e[n + 4] = 1, w, -taken, slot
+        n = n + 4
+    end
+
+    if taken < amount then
+        v[i + 3] = v[i + 3] + amount - taken
+        e[n + 1], e[n + 2], e[n + 3] = 13, w, amount - taken
+        n = n + 3
+    end
+
+    c.n = n
+end
+
+
+-- Awards: what each kind does.  grant() pays one and returns what revoke()
+-- needs to take it back, two numbers; the first tells the kind (a wallet's
+-- index is positive).
+
+local function grant(c, kind, h, amount, slot)
+    if kind ~= 1 then
+        error('award kind ' .. kind)
+    end
+
+    local w = wallet_of(c, h)
+    give(c, w, amount, slot)
+
+    return w, amount
+end
+
+
+local function revoke(c, w, amount, slot)
+    take(c, w, amount, slot)
+end
+
+
+-- the hash of the tier that a lifetime reaches and its multiplier
+
+local NO_TIER = '\0\0\0\0'
+
+
+local function tier_of(tiers, lifetime)
+    local h, multiplier = NO_TIER, ONE
+
+    for i = 1, #tiers, 3 do
+        if lifetime < tiers[i] then
+            break
+        end
+
+        multiplier, h = tiers[i + 1], tiers[i + 2]
+    end
+
+    return h, multiplier
+end
+
+
+-- Sums over the matched items of an event; items is flat: sku, category,
+-- quantity, amount.
+
+local function items_quantity(items, which)
+    local sum = 0
+
+    for i = 1, #which do
+        sum = sum + items[which[i] * 4 - 1]
+    end
+
+    return sum
+end
+
+
+local function items_amount(items, which)
+    local sum = 0
+
+    for i = 1, #which do
+        local amount = items[which[i] * 4]
+
+        if amount > 0 then
+            sum = sum + amount
+        end
+    end
+
+    return sum
+end
+
+
+-- remembers which items a rule counted, behind the rule's own entry
+
+local function note_items(c, slot, which)
+    local e, n = c.entries, c.n
+
+    e[n + 1], e[n + 2], e[n + 3] = 2, slot, #which
+
+    for i = 1, #which do
+        e[n + 3 + i] = which[i]
+    end
+
+    c.n = n + 3 + #which
+end
+
+
+-- What a rule that counted items loses in a reversal: left holds quantity
+-- and amount of every item before (was) and after (is).  j is the index of
+-- the entry behind the rule's own, which note_items() wrote.
+
+local function items_lost(body, j, slot, left, quantity)
+    if body[j] ~= 2 or body[j + 1] ~= slot then
+        return 0, 0
+    end
+
+    local was, is, at = 0, 0, quantity and 1 or 0
+
+    for i = j + 3, j + 2 + body[j + 2] do
+        local k = body[i] * 2 - at
+        was = was + left.was[k]
+        is = is + left.is[k]
+    end
+
+    return was, is
+end
