@@ -73,6 +73,13 @@ void ngx_http_loyalty_hash_name(const char *what, ngx_str_t *name,
     u_char *hash);
 
 
+/* ---- program.c ---- */
+
+/* loads the program's zone; name ends with '\0' */
+ngx_int_t ngx_http_loyalty_zone(ngx_conf_t *cf,
+    ngx_http_loyalty_program_t *program, ngx_str_t *name);
+
+
 /* ---- award.c ---- */
 
 /* a word that is no wallet's name */
@@ -93,9 +100,6 @@ ngx_int_t ngx_http_loyalty_field_text(ngx_http_loyalty_field_t *field,
     ngx_http_loyalty_item_t *item, u_char *buf, ngx_str_t *value);
 
 ngx_uint_t ngx_http_loyalty_field_is_number(ngx_http_loyalty_field_t *field);
-
-/* variables that nothing defines, from the module's postconfiguration;
-   declared in program.h */
 
 
 /* ---- match.c ---- */

@@ -229,6 +229,7 @@ struct ngx_http_loyalty_program_s {
     ngx_str_t                     timezone;
     int64_t                       max_event_age;  /* ms */
     int64_t                       remember;       /* ms */
+    ngx_http_loyalty_place_t      remember_place;
     int64_t                       feed_max;
 
     ngx_array_t                   wallets;        /* of _wallet_t */
