@@ -23,12 +23,13 @@ trap 'rm -f "$tmp".*' EXIT
 for file in "$src/redis/prelude.lua" "$src/redis/engine.lua"; do
     if [ ! -f "$file" ]; then
         echo "embed.sh: $file is missing" >&2
+        exit 1
     fi
 done
 
 {
     echo '#!lua name=loyalty_@H@'
-    cat "$src/redis/prelude.lua" || :
+    cat "$src/redis/prelude.lua"
 
     for file in "$src"/games/*.lua; do
         if [ -f "$file" ]; then
@@ -38,7 +39,7 @@ done
         fi
     done
 
-    cat "$src/redis/engine.lua" || :
+    cat "$src/redis/engine.lua"
 } > "$tmp.source"
 
 hash=$(sha256sum < "$tmp.source" | cut -c1-12)
