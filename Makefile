@@ -106,7 +106,11 @@ PURE = $(wildcard src/*/loyalty_*.c)
 PURE_OBJS = $(PURE:src/%.c=$(BUILD)/unit/%.o)
 UNIT = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 
-unit: $(UNIT)
+unit:
+	@mkdir -p $(BUILD)
+	@flock $(BUILD) $(MAKE) -s --no-print-directory -j$(JOBS) unit-locked
+
+unit-locked: $(UNIT)
 
 $(BUILD)/unit/%.o: src/%.c
 	@mkdir -p $(@D)
@@ -156,4 +160,4 @@ FORCE:
 -include $(wildcard $(BUILD)/unit/*/*.d $(BUILD)/unit/*.d)
 
 .PHONY: all help deps module module-locked demo demo-stop test asan lint \
-        bench fsck clean unit fuzz fuzz-run FORCE
+        bench fsck clean unit unit-locked fuzz fuzz-run FORCE
