@@ -7,15 +7,12 @@
 
 
 #include "ngx_http_loyalty_program.h"
+#include "loyalty_decimal.h"
 
 
 #define NGX_HTTP_LOYALTY_RULES       1024            /* of one program */
 #define NGX_HTTP_LOYALTY_LISTENERS   (2 * NGX_HTTP_LOYALTY_RULES)
 #define NGX_HTTP_LOYALTY_TEXT        64              /* a number as text */
-
-
-typedef struct ngx_http_loyalty_regexes_s  ngx_http_loyalty_regexes_t;
-typedef struct ngx_http_loyalty_index_s    ngx_http_loyalty_index_t;
 
 
 /* fields: how a value is read, and how it is compared */
@@ -93,8 +90,7 @@ ngx_int_t ngx_http_loyalty_field_number(ngx_http_loyalty_field_t *field,
     ngx_http_loyalty_event_t *event, ngx_http_loyalty_item_t *item,
     int64_t *number);
 
-/* the value as text; buf has NGX_HTTP_LOYALTY_TEXT bytes and may hold it.
-   *real is set when the text is that of a JSON real */
+/* the value as text; buf has NGX_HTTP_LOYALTY_TEXT bytes and may hold it */
 ngx_int_t ngx_http_loyalty_field_text(ngx_http_loyalty_field_t *field,
     ngx_http_loyalty_program_t *program, ngx_http_loyalty_event_t *event,
     ngx_http_loyalty_item_t *item, u_char *buf, ngx_str_t *value);
@@ -124,11 +120,12 @@ ngx_uint_t ngx_http_loyalty_match_event(ngx_http_loyalty_program_t *program,
 ngx_int_t ngx_http_loyalty_regex_compile(ngx_conf_t *cf,
     ngx_http_loyalty_match_t *match);
 
-/* what one worker needs to run a program's patterns */
-ngx_http_loyalty_regexes_t *ngx_http_loyalty_regexes_create(ngx_pool_t *pool);
+/* what one worker needs to run a program's patterns, into its regexes */
+ngx_int_t ngx_http_loyalty_regexes_create(ngx_pool_t *pool,
+    ngx_http_loyalty_program_t *program);
 
 /* NGX_OK, NGX_DECLINED, or NGX_ABORT when a limit was reached */
-ngx_int_t ngx_http_loyalty_regex_match(ngx_http_loyalty_regexes_t *regexes,
+ngx_int_t ngx_http_loyalty_regex_match(ngx_http_loyalty_program_t *program,
     ngx_http_loyalty_match_t *match, ngx_http_loyalty_listener_t *listener,
     ngx_str_t *subject);
 

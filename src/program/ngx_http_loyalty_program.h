@@ -217,6 +217,14 @@ struct ngx_http_loyalty_game_s {
 extern ngx_http_loyalty_game_t   *ngx_http_loyalty_games[];
 
 
+/* a $variable that a rule names */
+
+typedef struct {
+    ngx_str_t                     name;
+    ngx_http_loyalty_place_t      place;
+} ngx_http_loyalty_variable_t;
+
+
 struct ngx_http_loyalty_program_s {
     ngx_str_t                     name;
     ngx_http_loyalty_place_t      place;
@@ -237,10 +245,12 @@ struct ngx_http_loyalty_program_s {
     ngx_array_t                   rules;          /* of _rule_t *, in order:
                                                      earn, challenges,
                                                      streaks */
+    ngx_array_t                   variables;      /* of _variable_t */
     ngx_str_t                     constants;      /* msgpack, internals.md */
     ngx_str_t                     tags[LOYALTY_PARTITIONS]; /* "{shop:0.3}" */
     void                         *index_conf;     /* private to program.c:
                                                      type -> listeners */
+    void                         *regexes;        /* private to regex.c */
     ngx_http_loyalty_redis_t     *redis;          /* redis/ */
     ngx_http_loyalty_stats_t     *stats;          /* http/: counters in shared
                                                      memory, or NULL */
@@ -341,6 +351,14 @@ void ngx_http_loyalty_hit_items(ngx_http_loyalty_hit_t *hit,
 
 
 /* ---- for http/ ---- */
+
+/*
+ * Names the file and line of a $variable that nothing defines.  From the
+ * module's postconfiguration: nginx itself would refuse it a moment later,
+ * without saying where it is.
+ */
+ngx_int_t ngx_http_loyalty_variables_check(ngx_conf_t *cf,
+    ngx_http_loyalty_program_t *program);
 
 ngx_http_loyalty_rule_t *ngx_http_loyalty_rule_by_hash(
     ngx_http_loyalty_program_t *program, const u_char *hash);
