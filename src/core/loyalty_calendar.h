@@ -23,7 +23,8 @@ typedef enum {
 
 /*
  * Loads a zone by its IANA name from dir (NULL: /usr/share/zoneinfo).
- * Returns NULL and a reason in err; names that leave dir are refused.
+ * Returns NULL and a reason in err (errlen about 256); names that leave dir
+ * are refused.
  * The zone is one malloc'ed block that is read only afterwards.
  */
 loyalty_zone_t *loyalty_zone_load(const char *dir, const char *name,
@@ -42,7 +43,9 @@ int loyalty_zone_instant(const loyalty_zone_t *zone, int64_t local_s,
 
 /*
  * The number of the period that holds the instant t (ms).  A period starts
- * day_starts seconds (0 .. 86399) after local midnight of its first day.
+ * when the zone's clock first shows day_starts (seconds, 0 .. 86399) on its
+ * first day, or anything later: a day that a zone left out is empty, and no
+ * instant has its number.
  */
 int64_t loyalty_period(const loyalty_zone_t *zone, loyalty_unit_e unit,
     int32_t day_starts, int64_t t);
@@ -61,8 +64,9 @@ void loyalty_civil(int64_t days, int64_t *year, int *month, int *day);
 
 /*
  * RFC 3339 with an offset (Z or +hh:mm), fraction of up to 9 digits (cut to
- * ms), years 1970 to 9999; a leap second counts as the second after.
- * 0, or -1 when it is anything else.
+ * ms), instants of the years 1970 to 9999 in UTC; a leap second, at the end
+ * of a month in UTC, counts as the second after.  0, or -1 when it is
+ * anything else.
  */
 int loyalty_rfc3339_parse(const unsigned char *s, size_t n, int64_t *ms);
 

@@ -20,9 +20,10 @@
 
 
 /*
- * "12.5" with scale 2 is 1250 units.  No sign, no exponent, no spaces, at
- * least one digit on both sides of a dot; leading zeros only in "0" and
- * "0.x"; trailing zeros past the scale are a SCALE error too.
+ * "12.5" with scale 2 (0 to 15) is 1250 units.  No sign, no exponent, no
+ * spaces, at least one digit on both sides of a dot; leading zeros only in
+ * "0" and "0.x"; trailing zeros past the scale are a SCALE error too.
+ * Of several errors the first in the order above is told.
  */
 int loyalty_money_parse(const unsigned char *s, size_t n, unsigned scale,
     int64_t *units);

@@ -63,12 +63,18 @@ void loyalty_mpw_raw(loyalty_mpw_t *w, const void *p, size_t n);
 size_t loyalty_mpw_array16(loyalty_mpw_t *w);
 void loyalty_mpw_array16_set(loyalty_mpw_t *w, size_t place, uint32_t n);
 
-/* all readers: 0 on success, -1 on a truncated or unknown token */
+/*
+ * All readers: 0 on success, -1 on a truncated, unknown or unfit token, and
+ * then the place is as before.  Unknown are extension types and integers
+ * over 2^63 - 1; truncated is a count that the rest has no bytes for, so n
+ * elements may be allocated.
+ */
 void loyalty_mpr_init(loyalty_mpr_t *r, const void *p, size_t n);
 int loyalty_mpr_next(loyalty_mpr_t *r, loyalty_mpv_t *v);
 int loyalty_mpr_skip(loyalty_mpr_t *r);          /* one value, nested <= 32 */
 int loyalty_mpr_int(loyalty_mpr_t *r, int64_t *i);   /* whole doubles too;
-                                                        false and nil are 0 */
+                                                        false and nil are 0,
+                                                        true is unfit */
 int loyalty_mpr_str(loyalty_mpr_t *r, const unsigned char **p, uint32_t *n);
 int loyalty_mpr_array(loyalty_mpr_t *r, uint32_t *n);  /* an empty map is an
                                                           empty array: Lua
