@@ -475,7 +475,7 @@ end
 local function forward(c, rule, slot, st, period)
     local last = head(st)
     local d = period - st[TOP]
-    local a, spent = 0, 0
+    local a, spent = nil, 0
 
     if last == 0 then
         a = newest(st)

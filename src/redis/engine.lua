@@ -148,10 +148,10 @@ local function forget_oldest(c, overflow, last)
 end
 
 
--- the oldest records leave the string
+-- the oldest records leave the string; c.seq is that of the record to come
 
 local function overflow_records(c, overflow)
-    local pos, first = 1, c.seq - c.kept + 1
+    local pos, first = 1, c.seq - c.kept
     local put, n = {}, 0
 
     for seq = first, first + MOVED - 1 do
@@ -313,8 +313,10 @@ local function event(keys, args)
 
     c.states[program_slot] = 0
 
-    local tiers, tier = c.program[5], nil
-    tier, c.multiplier = tier_of(tiers, lifetime(c))
+    local tiers = c.program[5]
+    local tier, multiplier = tier_of(tiers, lifetime(c))
+
+    c.multiplier = multiplier
 
     local i = 12
 
@@ -333,7 +335,7 @@ local function event(keys, args)
 
     return save(c, keys, a[3], a[4], {
         0, program_slot, type_slot, c.amount or false,
-        c.multiplier == ONE and 0 or c.multiplier, c.items or false, false, 0
+        multiplier == ONE and 0 or multiplier, c.items or false, false, 0
     })
 end
 

@@ -18,7 +18,7 @@ local MOVED = 8                     -- how many leave it at a time
 local MEMO = 4096                   -- decoded constants remembered
 
 local call, unpack1, unpack_all, pack, find, sub, byte, char, fmt
-local spack, sunpack
+local sunpack
 local band, bor, lshift, rshift
 
 
@@ -29,7 +29,7 @@ local function bind()
     pack = cmsgpack.pack
     find, sub, byte = string.find, string.sub, string.byte
     char, fmt = string.char, string.format
-    spack, sunpack = struct.pack, struct.unpack
+    sunpack = struct.unpack
     band, bor = bit.band, bit.bor
     lshift, rshift = bit.lshift, bit.rshift
 end

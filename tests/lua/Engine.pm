@@ -1,0 +1,320 @@
+package Engine;
+
+# Calls the library's functions in a private Redis as nginx does, without
+# nginx: arguments in msgpack, as docs/internals.md lays them down.
+#
+#     my $e = Engine->new;
+#     my $r = $e->event('member', id => 'a', at => $ms, amount => 1250,
+#                       rules => [[$blob, @dynamic], ...]);
+#     $r->{code} or $r->{dup}, $r->{entries} (a list of lists), $r->{balances}
+#     $e->reverse('member', id => 'r1', of => 'a', amount => ..)
+#     $e->state('member')                   the decoded head
+#
+# In what is sent, a reference to a scalar is a string, a plain scalar a
+# number, undef nil.
+
+use strict;
+use warnings;
+
+use File::Temp ();
+use FindBin ();
+use IO::Handle;
+use POSIX ();
+use Time::HiRes qw(sleep time);
+
+use lib "$FindBin::Bin/../../bin/lib";
+use Loyalty::RESP;
+
+our $NOW = 1_700_000_000_000;
+
+
+sub new {
+    my ($class, %opt) = @_;
+    my $dir = File::Temp->newdir;
+    my $lib = ($ENV{LOYALTY_BUILD} // "$FindBin::Bin/../../build")
+              . '/loyalty.lua';
+
+    open my $fh, '<:raw', $lib or die "$lib: $!\n";
+    my $source = do { local $/; <$fh> };
+
+    my $pid = fork // die "fork: $!\n";
+
+    if ($pid == 0) {
+        open STDOUT, '>', "$dir/log";
+        exec('redis-server', '--port', 0, '--unixsocket', "$dir/s",
+             '--save', '', '--dir', "$dir") or POSIX::_exit(1);
+    }
+
+    for (1 .. 100) {
+        last if -S "$dir/s";
+        sleep 0.05;
+    }
+
+    my $redis = Loyalty::RESP->new("unix:$dir/s");
+    my ($hash) = $redis->call('FUNCTION', 'LOAD', $source) =~ /_(\w+)$/;
+
+    return bless {
+        dir => $dir, pid => $pid, redis => $redis, hash => $hash, now => $NOW,
+        owner => $$, remember => 90 * 86400e3, age => 7 * 86400e3,
+        feed_max => 1000, wallets => ['WPTS', 0], tiers => [], %opt,
+    }, $class;
+}
+
+
+sub DESTROY {
+    my ($self) = @_;
+    local ($?, $!);
+
+    if ($$ == $self->{owner}) {
+        kill 'TERM', $self->{pid};
+        waitpid $self->{pid}, 0;
+    }
+}
+
+
+sub encode {
+    my ($v) = @_;
+
+    return "\xc0" if !defined $v;
+
+    if (ref $v eq 'SCALAR' || ref $v eq 'LVALUE') {
+        my $n = length $$v;
+        return ($n < 32 ? chr(0xa0 | $n) : $n < 256 ? pack('CC', 0xd9, $n)
+                : pack('Cn', 0xda, $n)) . $$v;
+    }
+
+    if (ref $v) {
+        return pack('Cn', 0xdc, scalar @$v) . join '', map { encode($_) } @$v;
+    }
+
+    return $v >= 0 && $v < 128 ? chr $v
+         : $v < 0 && $v >= -32 ? pack('c', $v)
+         : pack('Cq>', 0xd3, $v);
+}
+
+
+# one value off the front of $$s
+
+sub decode {
+    my ($s) = @_;
+    my $c = ord substr $$s, 0, 1, '';
+    my $take = sub { unpack $_[0], substr $$s, 0, $_[1], '' };
+    my $list = sub { [map { decode($s) } 1 .. $_[0]] };
+
+    return $c if $c < 0x80;
+    return { @{ $list->(2 * ($c & 15)) } } if $c < 0x90;
+    return $list->($c & 15) if $c < 0xa0;
+    return substr $$s, 0, $c & 31, '' if $c < 0xc0;
+    return $c - 256 if $c >= 0xe0;
+    return undef if $c == 0xc0;
+    return 0 if $c == 0xc2;
+    return 1 if $c == 0xc3;
+    return $take->('d>', 8) if $c == 0xcb;
+    return $take->('C', 1) if $c == 0xcc;
+    return $take->('n', 2) if $c == 0xcd;
+    return $take->('N', 4) if $c == 0xce;
+    return $take->('Q>', 8) if $c == 0xcf;
+    return $take->('c', 1) if $c == 0xd0;
+    return $take->('s>', 2) if $c == 0xd1;
+    return $take->('l>', 4) if $c == 0xd2;
+    return $take->('q>', 8) if $c == 0xd3;
+    return substr $$s, 0, $take->('C', 1), '' if $c == 0xd9;
+    return substr $$s, 0, $take->('n', 2), '' if $c == 0xda;
+    return $list->($take->('n', 2)) if $c == 0xdc;
+    return { @{ $list->(2 * $take->('n', 2)) } } if $c == 0xde;
+    die sprintf "msgpack byte %02x\n", $c;
+}
+
+
+sub blob { my $b = encode($_[0]); return \$b }
+
+sub needle { return \(chr(length $_[0]) . $_[0]) }
+
+
+sub keys_of {
+    my ($self, $member) = @_;
+    my $tag = '{shop:0.0}';
+    return ("$tag:m:$member", "$tag:x:$member", "$tag:feed", "$tag:al");
+}
+
+
+sub constants {
+    my ($self) = @_;
+    my @tiers = map { ref ? $_ : $_ } @{ $self->{tiers} };
+    my @w = @{ $self->{wallets} };
+
+    $_ % 2 == 0 and $w[$_] = \"$w[$_]" for 0 .. $#w;
+    $_ % 3 == 2 and $tiers[$_] = \"$tiers[$_]" for 0 .. $#tiers;
+
+    return blob([\'PROG', $self->{remember}, $self->{feed_max}, \@w, \@tiers,
+                 $self->{age}]);
+}
+
+
+sub rest {
+    my ($self, $at, $fp) = @_;
+    my $acc = int($self->{now} / 1000);
+    return \(pack('nNN', int($at / 2**32), $at % 2**32, $acc)
+             . substr("$fp......", 0, 6));
+}
+
+
+sub fcall {
+    my ($self, $fn, $member, $arg) = @_;
+    my @keys = $self->keys_of($member);
+    my $reply = $self->{redis}->call('FCALL', "${fn}_$self->{hash}", 4, @keys,
+                                     encode($arg));
+    return parse($reply);
+}
+
+
+sub event {
+    my ($self, $member, %e) = @_;
+    my $at = $e{at} // $self->{now};
+    my @rules = map { my ($b, @d) = @$_; (blob($b), @d) } @{ $e{rules} // [] };
+    my @items = @{ $e{items} // [] };
+
+    for (my $i = 0; $i < @items; $i += 4) {
+        $items[$i] = \"$items[$i]";
+        $items[$i + 1] = \"$items[$i + 1]";
+    }
+
+    return $self->fcall('event', $member, [
+        $self->{now}, $at, needle($e{id}), $self->rest($at, $e{fp} // ''),
+        \substr(($e{type} // 'buy') . '    ', 0, 4), \($e{type} // 'buy'),
+        $e{amount}, @items ? \@items : undef, \"$member", $self->constants,
+        scalar @{ $e{rules} // [] }, @rules,
+    ]);
+}
+
+
+sub reverse {
+    my ($self, $member, %e) = @_;
+    my @items = @{ $e{items} // [] };
+
+    for (my $i = 0; $i < @items; $i += 4) {
+        $items[$i] = \"$items[$i]";
+        $items[$i + 1] = \"$items[$i + 1]";
+    }
+
+    return $self->fcall('reverse', $member, [
+        $self->{now}, needle($e{id}),
+        $self->rest($self->{now}, $e{fp} // ''), needle($e{of}), $e{amount},
+        @items ? \@items : undef, \"$member", $self->constants,
+    ]);
+}
+
+
+my %SIZE = (1 => 3, 3 => 5, 4 => 3, 7 => 4, 8 => 6, 9 => 2, 10 => 2, 11 => 3,
+            12 => 3, 13 => 2);
+
+sub entries {
+    my (@flat) = @_;
+    my @out;
+
+    while (@flat) {
+        my $k = shift @flat;
+        my $n = $k == 2 ? 2 + $flat[1] : $k == 5 ? 5 + 2 * $flat[4]
+              : $k == 6 ? 3 + 2 * $flat[2] : $SIZE{$k} // die "entry $k\n";
+        push @out, [$k, splice @flat, 0, $n];
+    }
+
+    return \@out;
+}
+
+
+sub record {
+    my ($bytes) = @_;
+    my $n = unpack 'n', substr $bytes, 0, 2, '';
+    my $idlen = ord $bytes;
+    my $body = substr $bytes, 17 + $idlen, $n - 17 - $idlen;
+    my @b = @{ decode(\$body) };
+    my ($seq, $prog, $type, $amount, $mult, $items, $rev, $nw) =
+        splice @b, 0, 8;
+    my @balances = splice @b, 0, $nw;
+
+    return {
+        id => substr($bytes, 1, $idlen), seq => $seq, amount => $amount,
+        type => $type, multiplier => $mult, reversed => $rev,
+        items => $items, balances => \@balances, entries => entries(@b),
+        size => $n + 2,
+    };
+}
+
+
+sub hashes {
+    my ($r) = @_;
+    my ($nw, $ns) = unpack 'Cn', substr $$r, 0, 3, '';
+    my @w = unpack '(a4)*', substr $$r, 0, 4 * $nw, '';
+    my @s = unpack '(a4)*', substr $$r, 0, 4 * $ns, '';
+    return (\@w, \@s);
+}
+
+
+sub parse {
+    my ($r) = @_;
+    my $kind = substr $r, 0, 1, '';
+
+    return { code => $r, entries => [] } if $kind eq 'E';
+
+    my ($w, $s) = hashes(\$r);
+
+    return { %{ record($r) }, wallets => $w, slots => $s,
+             dup => $kind eq 'D' ? 1 : 0 };
+}
+
+
+# the member: head, with states by the rule's hash, and records
+
+sub state {
+    my ($self, $member) = @_;
+    my ($key, $x) = $self->keys_of($member);
+    my $raw = $self->{redis}->call('GET', $key) // return;
+    my @h = @{ decode(\$raw) };
+    my @slots = unpack '(a4)*', $h[7];
+    my @records;
+
+    while (length $raw) {
+        my $n = 2 + unpack 'n', $raw;
+        push @records, record(substr $raw, 0, $n, '');
+    }
+
+    my %x = @{ $self->{redis}->call('HGETALL', $x) };
+    my @old = map { record($x{"s$_"}) } $h[3] ? $h[3] .. $h[1] - $h[4] : ();
+
+    return {
+        seq => $h[1], alias => $h[2], oldest => $h[3], kept => $h[4],
+        wallets => $h[6], whashes => [unpack '(a4)*', $h[5]],
+        states => { map { $slots[$_] => $h[8][$_] } 0 .. $#slots },
+        records => \@records, old => \@old, overflow => \%x,
+    };
+}
+
+
+sub balance {
+    my ($self, $member) = @_;
+    my $st = $self->state($member);
+    return $st ? $st->{wallets}[0] : 0;
+}
+
+
+# opening + points of all records, which must be the balance
+
+sub ledger {
+    my ($self, $member) = @_;
+    my $st = $self->state($member) // return 0;
+    my $sum = $st->{wallets}[2];
+
+    for my $r (@{ $st->{old} }, @{ $st->{records} }) {
+        $_->[0] == 1 && $_->[1] == 1 and $sum += $_->[2]
+            for @{ $r->{entries} };
+    }
+
+    return $sum;
+}
+
+
+sub raw { my ($self, @args) = @_; return $self->{redis}->call(@args) }
+
+
+1;
