@@ -1,5 +1,5 @@
 /*
- * What the two files of the challenge room share.
+ * What the files of the challenge room share.
  */
 
 #ifndef _NGX_HTTP_LOYALTY_CHALLENGE_H_INCLUDED_
@@ -50,6 +50,15 @@ void ngx_http_loyalty_challenge_instance(
     loyalty_out_t *out);
 
 /* see ngx_http_loyalty_game_s */
+
+ngx_int_t ngx_http_loyalty_challenge_args(ngx_http_loyalty_program_t *program,
+    ngx_http_loyalty_hit_t *hit, ngx_http_loyalty_event_t *event,
+    loyalty_mpw_t *w);
+
+ngx_int_t ngx_http_loyalty_challenge_effect(
+    ngx_http_loyalty_program_t *program, ngx_http_loyalty_rule_t *rule,
+    ngx_str_t *name, ngx_uint_t kind, loyalty_mpr_t *r, loyalty_out_t *out);
+
 ngx_int_t ngx_http_loyalty_challenge_view(ngx_http_loyalty_program_t *program,
     ngx_http_loyalty_rule_t *rule, loyalty_mpr_t *state, int64_t now,
     loyalty_out_t *out, ngx_uint_t *n);
