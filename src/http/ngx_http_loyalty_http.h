@@ -20,14 +20,24 @@ typedef struct {
     ngx_array_t                   programs;       /* of _program_t * */
     ngx_array_t                   references;     /* names used before they
                                                      are known */
+    ngx_int_t                     request_id;     /* index of $request_id */
 } ngx_http_loyalty_main_conf_t;
 
+
+/* what a location serves */
+
+#define NGX_HTTP_LOYALTY_NO_API       0
+#define NGX_HTTP_LOYALTY_EVENT_API    1
+#define NGX_HTTP_LOYALTY_MEMBER_API   2
+#define NGX_HTTP_LOYALTY_METRICS_API  3
 
 typedef struct {
     ngx_http_loyalty_program_t   *program;        /* of this location's API */
     ngx_uint_t                    api;            /* which handler, 0 none */
     ngx_uint_t                    trusted;
     ngx_http_complex_value_t     *member;         /* loyalty_member */
+    off_t                         max_body;       /* event API, 0: no limit */
+    ngx_http_loyalty_place_t      place;          /* of the API's directive */
 } ngx_http_loyalty_loc_conf_t;
 
 
@@ -91,6 +101,10 @@ ngx_int_t ngx_http_loyalty_problem_send(ngx_http_request_t *r,
 ngx_int_t ngx_http_loyalty_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *type, loyalty_out_t *out);
 
+/* the same for buffers of length bytes in all; the last one has last_buf */
+ngx_int_t ngx_http_loyalty_send_chain(ngx_http_request_t *r,
+    ngx_uint_t status, ngx_str_t *type, ngx_chain_t *out, off_t length);
+
 /* an out buffer whose blocks come from the request's pool */
 void ngx_http_loyalty_out_pool(loyalty_out_t *out, ngx_pool_t *pool,
     size_t first);
@@ -125,7 +139,8 @@ typedef struct {
 ngx_int_t ngx_http_loyalty_hashes_parse(ngx_str_t *reply,
     ngx_http_loyalty_record_t *record, ngx_str_t *rest);
 
-/* one record with its length; balances come from pool */
+/* one record with its length; data is moved behind it; balances come from
+   pool */
 ngx_int_t ngx_http_loyalty_record_parse(ngx_pool_t *pool, ngx_str_t *data,
     ngx_http_loyalty_record_t *record);
 

@@ -1,0 +1,545 @@
+/*
+ * The module: its directives outside loyalty_program, which location serves
+ * which API, and the programs' connections in the life of a process.
+ *
+ * A location names a program that may be written further down, so names are
+ * kept and looked up when all of http {} has been read.
+ */
+
+#include "ngx_http_loyalty_http.h"
+
+
+/* a program's name where it was used */
+
+typedef struct {
+    ngx_str_t                     name;
+    const char                   *directive;
+    ngx_http_loyalty_loc_conf_t  *conf;
+} ngx_http_loyalty_reference_t;
+
+
+static char *ngx_http_loyalty_api(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_loyalty_metrics_directive(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+static ngx_int_t ngx_http_loyalty_location_check(ngx_conf_t *cf);
+
+static void *ngx_http_loyalty_create_main_conf(ngx_conf_t *cf);
+static char *ngx_http_loyalty_init_main_conf(ngx_conf_t *cf, void *conf);
+static void *ngx_http_loyalty_create_loc_conf(ngx_conf_t *cf);
+static char *ngx_http_loyalty_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+static void ngx_http_loyalty_inherit_api(ngx_conf_t *cf,
+    ngx_http_loyalty_loc_conf_t *prev, ngx_http_loyalty_loc_conf_t *conf);
+static ngx_int_t ngx_http_loyalty_verified(ngx_conf_t *cf);
+static ngx_int_t ngx_http_loyalty_ssl_only(ngx_conf_t *cf);
+
+static ngx_int_t ngx_http_loyalty_init_process(ngx_cycle_t *cycle);
+static void ngx_http_loyalty_exit_process(ngx_cycle_t *cycle);
+
+
+static ngx_command_t  ngx_http_loyalty_commands[] = {
+
+    { ngx_string("loyalty_program"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_BLOCK|NGX_CONF_TAKE1,
+      ngx_http_loyalty_program_block,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("loyalty_event_api"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_loyalty_api,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      NGX_HTTP_LOYALTY_EVENT_API,
+      NULL },
+
+    { ngx_string("loyalty_member_api"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_loyalty_api,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      NGX_HTTP_LOYALTY_MEMBER_API,
+      NULL },
+
+    { ngx_string("loyalty_member"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_loyalty_loc_conf_t, member),
+      NULL },
+
+    { ngx_string("loyalty_metrics"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_loyalty_metrics_directive,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+      ngx_null_command
+};
+
+
+static ngx_http_module_t  ngx_http_loyalty_module_ctx = {
+    NULL,                                  /* preconfiguration */
+    NULL,                                  /* postconfiguration */
+
+    ngx_http_loyalty_create_main_conf,     /* create main configuration */
+    ngx_http_loyalty_init_main_conf,       /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    ngx_http_loyalty_create_loc_conf,      /* create location configuration */
+    ngx_http_loyalty_merge_loc_conf        /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_loyalty_module = {
+    NGX_MODULE_V1,
+    &ngx_http_loyalty_module_ctx,          /* module context */
+    ngx_http_loyalty_commands,             /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    ngx_http_loyalty_init_process,         /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    ngx_http_loyalty_exit_process,         /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+static char *
+ngx_http_loyalty_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_loyalty_loc_conf_t *llcf = conf;
+
+    ngx_str_t                     *value;
+    ngx_http_core_loc_conf_t      *clcf;
+    ngx_http_loyalty_reference_t  *ref;
+    ngx_http_loyalty_main_conf_t  *lmcf;
+
+    if (llcf->api != NGX_HTTP_LOYALTY_NO_API) {
+        return "is duplicate or the location has another API already";
+    }
+
+    if (ngx_http_loyalty_location_check(cf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 3) {
+
+        if (ngx_strcmp(value[2].data, "trusted") != 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\" of \"%V\": "
+                               "\"trusted\" or nothing is expected",
+                               &value[2], &cmd->name);
+            return NGX_CONF_ERROR;
+        }
+
+        llcf->trusted = 1;
+    }
+
+    lmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_loyalty_module);
+
+    ref = ngx_array_push(&lmcf->references);
+    if (ref == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ref->name = value[1];
+    ref->directive = (const char *) cmd->name.data;
+    ref->conf = llcf;
+
+    llcf->api = cmd->offset;
+    llcf->place.file = cf->conf_file->file.name.data;
+    llcf->place.line = cf->conf_file->line;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    clcf->handler = (llcf->api == NGX_HTTP_LOYALTY_EVENT_API)
+                    ? ngx_http_loyalty_event_api
+                    : ngx_http_loyalty_member_api;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_loyalty_metrics_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_loyalty_loc_conf_t *llcf = conf;
+
+    ngx_http_core_loc_conf_t  *clcf;
+
+    if (llcf->api != NGX_HTTP_LOYALTY_NO_API) {
+        return "is duplicate or the location has another API already";
+    }
+
+    llcf->api = NGX_HTTP_LOYALTY_METRICS_API;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    clcf->handler = ngx_http_loyalty_metrics;
+
+    return NGX_CONF_OK;
+}
+
+
+/* the API's path is what follows the location's prefix: there must be one */
+
+static ngx_int_t
+ngx_http_loyalty_location_check(ngx_conf_t *cf)
+{
+    ngx_str_t                 *value;
+    ngx_uint_t                 prefix;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    prefix = (clcf->name.len && clcf->name.data[0] == '/'
+              && !clcf->named && !clcf->exact_match);
+
+#if (NGX_PCRE)
+    prefix = (prefix && clcf->regex == NULL);
+#endif
+
+    if (prefix) {
+        return NGX_OK;
+    }
+
+    value = cf->args->elts;
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "\"%V\" cannot be used in location \"%V\": what "
+                       "follows the location's prefix is the API's path, so "
+                       "a prefix location such as \"location /loyalty/\" is "
+                       "expected", &value[0], &clcf->name);
+
+    return NGX_ERROR;
+}
+
+
+static void *
+ngx_http_loyalty_create_main_conf(ngx_conf_t *cf)
+{
+    ngx_http_loyalty_main_conf_t  *lmcf;
+
+    lmcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_loyalty_main_conf_t));
+    if (lmcf == NULL) {
+        return NULL;
+    }
+
+    if (ngx_array_init(&lmcf->programs, cf->pool, 1,
+                       sizeof(ngx_http_loyalty_program_t *))
+        != NGX_OK
+        || ngx_array_init(&lmcf->references, cf->pool, 4,
+                          sizeof(ngx_http_loyalty_reference_t))
+           != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return lmcf;
+}
+
+
+static char *
+ngx_http_loyalty_init_main_conf(ngx_conf_t *cf, void *conf)
+{
+    ngx_http_loyalty_main_conf_t *lmcf = conf;
+
+    ngx_uint_t                     i;
+    ngx_http_loyalty_reference_t  *ref;
+
+    static ngx_str_t  request_id = ngx_string("request_id");
+
+    ref = lmcf->references.elts;
+
+    for (i = 0; i < lmcf->references.nelts; i++) {
+
+        ref[i].conf->program = ngx_http_loyalty_program_find(lmcf,
+                                                             &ref[i].name);
+
+        if (ref[i].conf->program == NULL) {
+            ngx_http_loyalty_conf_error(cf, &ref[i].conf->place,
+                                        "unknown program \"%V\" in \"%s\": "
+                                        "the name of a \"loyalty_program\" "
+                                        "is expected",
+                                        &ref[i].name, ref[i].directive);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    lmcf->request_id = ngx_http_get_variable_index(cf, &request_id);
+
+    if (lmcf->request_id == NGX_ERROR) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_http_loyalty_stats_zone(cf, &lmcf->programs) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static void *
+ngx_http_loyalty_create_loc_conf(ngx_conf_t *cf)
+{
+    ngx_http_loyalty_loc_conf_t  *llcf;
+
+    llcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_loyalty_loc_conf_t));
+    if (llcf == NULL) {
+        return NULL;
+    }
+
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     llcf->program = NULL;
+     *     llcf->api = NGX_HTTP_LOYALTY_NO_API;
+     *     llcf->trusted = 0;
+     *     llcf->max_body = 0;
+     *     llcf->place = { NULL, 0 };
+     */
+
+    llcf->member = NGX_CONF_UNSET_PTR;
+
+    return llcf;
+}
+
+
+static char *
+ngx_http_loyalty_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_loyalty_loc_conf_t *prev = parent;
+    ngx_http_loyalty_loc_conf_t *conf = child;
+
+    ngx_http_core_loc_conf_t  *clcf;
+
+    ngx_conf_merge_ptr_value(conf->member, prev->member, NULL);
+
+    ngx_http_loyalty_inherit_api(cf, prev, conf);
+
+    if (conf->api == NGX_HTTP_LOYALTY_MEMBER_API && conf->member == NULL) {
+        ngx_http_loyalty_conf_error(cf, &conf->place,
+                                    "\"loyalty_member_api\" needs a "
+                                    "\"loyalty_member\" that says who asks, "
+                                    "such as \"loyalty_member "
+                                    "$remote_user\"");
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->api != NGX_HTTP_LOYALTY_EVENT_API) {
+        return NGX_CONF_OK;
+    }
+
+    if (!conf->trusted && ngx_http_loyalty_verified(cf) != NGX_OK) {
+        ngx_http_loyalty_conf_error(cf, &conf->place,
+                                    "\"loyalty_event_api\" is open to "
+                                    "anyone: write \"ssl_verify_client on\" "
+                                    "in the server and \"ssl\" in each of "
+                                    "its \"listen\" directives, or add "
+                                    "\"trusted\" where other directives "
+                                    "restrict access");
+        return NGX_CONF_ERROR;
+    }
+
+    /*
+     * nginx would answer a body over client_max_body_size with a page in
+     * HTML, before any handler of the location is asked: the limit moves to
+     * the handler, which answers with a problem.
+     */
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->client_max_body_size) {
+        conf->max_body = clcf->client_max_body_size;
+        clcf->client_max_body_size = 0;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* "if" and "limit_except" in a location have configurations of their own,
+   but are the same place to who asks */
+
+static void
+ngx_http_loyalty_inherit_api(ngx_conf_t *cf,
+    ngx_http_loyalty_loc_conf_t *prev, ngx_http_loyalty_loc_conf_t *conf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (conf->api != NGX_HTTP_LOYALTY_NO_API
+        || prev->api == NGX_HTTP_LOYALTY_NO_API
+        || clcf->handler != NULL
+        || !(clcf->noname || clcf->lmt_excpt))
+    {
+        return;
+    }
+
+    conf->api = prev->api;
+    conf->program = prev->program;
+    conf->trusted = prev->trusted;
+    conf->place = prev->place;
+
+    switch (conf->api) {
+
+    case NGX_HTTP_LOYALTY_EVENT_API:
+        clcf->handler = ngx_http_loyalty_event_api;
+        break;
+
+    case NGX_HTTP_LOYALTY_MEMBER_API:
+        clcf->handler = ngx_http_loyalty_member_api;
+        break;
+
+    default: /* NGX_HTTP_LOYALTY_METRICS_API */
+        clcf->handler = ngx_http_loyalty_metrics;
+    }
+}
+
+
+/* clients show a certificate on every way into the server */
+
+static ngx_int_t
+ngx_http_loyalty_verified(ngx_conf_t *cf)
+{
+#if (NGX_HTTP_SSL)
+    ngx_http_ssl_srv_conf_t  *sscf;
+
+    sscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_ssl_module);
+
+    if (sscf != NULL && sscf->verify == 1) {
+        return ngx_http_loyalty_ssl_only(cf);
+    }
+#endif
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_ssl_only(ngx_conf_t *cf)
+{
+#if (NGX_HTTP_SSL)
+    ngx_uint_t                   p, a, s;
+    ngx_http_conf_port_t        *port;
+    ngx_http_conf_addr_t        *addr;
+    ngx_http_core_srv_conf_t    *cscf, **servers;
+    ngx_http_core_main_conf_t   *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+    cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
+
+    if (cmcf->ports == NULL) {
+        return NGX_DECLINED;
+    }
+
+    port = cmcf->ports->elts;
+
+    for (p = 0; p < cmcf->ports->nelts; p++) {
+        addr = port[p].addrs.elts;
+
+        for (a = 0; a < port[p].addrs.nelts; a++) {
+
+            if (addr[a].opt.ssl) {
+                continue;
+            }
+
+#if (NGX_HTTP_V3 && nginx_version >= 1025000)
+            if (addr[a].opt.quic) {
+                continue;
+            }
+#endif
+
+            servers = addr[a].servers.elts;
+
+            for (s = 0; s < addr[a].servers.nelts; s++) {
+                if (servers[s] == cscf) {
+                    return NGX_DECLINED;
+                }
+            }
+        }
+    }
+
+    return NGX_OK;
+#else
+    return NGX_DECLINED;
+#endif
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_init_process(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                     i;
+    ngx_http_loyalty_program_t   **program;
+    ngx_http_loyalty_main_conf_t  *lmcf;
+
+    /* the cache manager and the cache loader are processes, too */
+
+    if (ngx_process != NGX_PROCESS_WORKER
+        && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return NGX_OK;
+    }
+
+    lmcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                               ngx_http_loyalty_module);
+
+    if (lmcf == NULL || lmcf->programs.nelts == 0) {
+        return NGX_OK;
+    }
+
+    /* jansson seeds its hashes from a device: not while a request waits */
+
+    json_object_seed(0);
+
+    program = lmcf->programs.elts;
+
+    for (i = 0; i < lmcf->programs.nelts; i++) {
+        if (ngx_http_loyalty_redis_init_process(cycle, program[i])
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_loyalty_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                     i;
+    ngx_http_loyalty_program_t   **program;
+    ngx_http_loyalty_main_conf_t  *lmcf;
+
+    if (ngx_process != NGX_PROCESS_WORKER
+        && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return;
+    }
+
+    lmcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                               ngx_http_loyalty_module);
+
+    if (lmcf == NULL) {
+        return;
+    }
+
+    program = lmcf->programs.elts;
+
+    for (i = 0; i < lmcf->programs.nelts; i++) {
+        ngx_http_loyalty_redis_exit_process(cycle, program[i]);
+    }
+}
