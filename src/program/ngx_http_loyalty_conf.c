@@ -138,31 +138,6 @@ ngx_http_loyalty_duration(ngx_conf_t *cf, const char *what, ngx_str_t *value,
 }
 
 
-ngx_int_t
-ngx_http_loyalty_append(ngx_pool_t *pool, ngx_str_t *dst, size_t size,
-    const char *fmt, ...)
-{
-    u_char   *p, *last;
-    va_list   args;
-
-    p = ngx_pnalloc(pool, dst->len + size);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    last = ngx_cpymem(p, dst->data, dst->len);
-
-    va_start(args, fmt);
-    last = ngx_vslprintf(last, p + dst->len + size, fmt, args);
-    va_end(args);
-
-    dst->data = p;
-    dst->len = last - p;
-
-    return NGX_OK;
-}
-
-
 void
 ngx_http_loyalty_hash4(const u_char *text, size_t len, u_char *hash)
 {

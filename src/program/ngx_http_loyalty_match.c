@@ -282,37 +282,51 @@ ngx_int_t
 ngx_http_loyalty_match_text(ngx_pool_t *pool,
     ngx_http_loyalty_listener_t *listener, ngx_str_t *dst)
 {
-    ngx_str_t                 *value;
+    u_char                    *p;
+    size_t                     size;
     ngx_uint_t                 i, n;
     ngx_http_loyalty_match_t  *match;
 
     match = listener->matches.elts;
+    size = dst->len;
 
     for (i = 0; i < listener->matches.nelts; i++) {
 
-        if (ngx_http_loyalty_append(pool, dst, match[i].field.name.len + 32,
-                                    " match %uz:%V %V",
-                                    match[i].field.name.len,
-                                    &match[i].field.name,
-                                    &ngx_http_loyalty_ops[match[i].op])
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-
-        /* lengths keep two values apart from one with a space in it */
+        size += sizeof(" match : in") + NGX_SIZE_T_LEN
+                + match[i].field.name.len;
 
         for (n = 0; n < match[i].nvalues; n++) {
-            value = &match[i].values[n];
-
-            if (ngx_http_loyalty_append(pool, dst, value->len + 32,
-                                        " %uz:%V", value->len, value)
-                != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
+            size += sizeof(" :") + NGX_SIZE_T_LEN + match[i].values[n].len;
         }
     }
+
+    p = ngx_pnalloc(pool, size);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (dst->len) {
+        ngx_memcpy(p, dst->data, dst->len);
+    }
+
+    dst->data = p;
+    p += dst->len;
+
+    /* lengths keep two values apart from one with a space in it */
+
+    for (i = 0; i < listener->matches.nelts; i++) {
+
+        p = ngx_sprintf(p, " match %uz:%V %V", match[i].field.name.len,
+                        &match[i].field.name,
+                        &ngx_http_loyalty_ops[match[i].op]);
+
+        for (n = 0; n < match[i].nvalues; n++) {
+            p = ngx_sprintf(p, " %uz:%V", match[i].values[n].len,
+                            &match[i].values[n]);
+        }
+    }
+
+    dst->len = p - dst->data;
 
     return NGX_OK;
 }

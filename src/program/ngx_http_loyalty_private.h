@@ -15,6 +15,9 @@
 #define NGX_HTTP_LOYALTY_TEXT        64              /* a number as text */
 
 
+typedef struct ngx_http_loyalty_index_s  ngx_http_loyalty_index_t;
+
+
 /* fields: how a value is read, and how it is compared */
 
 typedef enum {
@@ -56,14 +59,38 @@ typedef struct {
 } ngx_http_loyalty_match_t;
 
 
+/* an event type that some rule listens to */
+
+typedef struct {
+    ngx_str_t                     name;
+    u_char                        hash[NGX_HTTP_LOYALTY_HASH];
+    ngx_http_loyalty_place_t      place;
+    ngx_array_t                   listeners;         /* _listener_t *, in the
+                                                        order of the rules */
+    ngx_uint_t                    words;             /* of a bitmap of them */
+    uint64_t                     *always;            /* those that are found
+                                                        by no value */
+    ngx_array_t                   fields;            /* looked up by value */
+    ngx_uint_t                    mask;
+    void                        **values;            /* private to index.c */
+} ngx_http_loyalty_type_t;
+
+
+/* a search for the rules that an event touches */
+
+typedef struct {
+    ngx_http_loyalty_program_t   *program;
+    ngx_http_loyalty_event_t     *event;
+    ngx_http_loyalty_type_t      *type;              /* NULL: no rule's */
+    ngx_uint_t                    word;
+    uint64_t                      candidates[NGX_HTTP_LOYALTY_LISTENERS / 64];
+} ngx_http_loyalty_search_t;
+
+
 /* ---- conf.c ---- */
 
 /* where the configuration is being read now */
 void ngx_http_loyalty_place(ngx_conf_t *cf, ngx_http_loyalty_place_t *place);
-
-/* appends formatted text of at most size bytes to *dst, which moves */
-ngx_int_t ngx_http_loyalty_append(ngx_pool_t *pool, ngx_str_t *dst,
-    size_t size, const char *fmt, ...);
 
 /* hash4 of "WHAT NAME", the form of docs/internals.md */
 void ngx_http_loyalty_hash_name(const char *what, ngx_str_t *name,
@@ -135,11 +162,13 @@ ngx_int_t ngx_http_loyalty_regex_match(ngx_http_loyalty_program_t *program,
 ngx_int_t ngx_http_loyalty_index_build(ngx_conf_t *cf,
     ngx_http_loyalty_program_t *program);
 
-/* hits in the order of the rules; at most max of them.  The hash of the
-   type is written to hash4 */
-ngx_uint_t ngx_http_loyalty_index_find(ngx_http_loyalty_program_t *program,
-    ngx_http_loyalty_event_t *event, ngx_http_loyalty_hit_t *hits,
-    ngx_uint_t max, u_char *hash4);
+/* begins a search for the rules that an event touches */
+void ngx_http_loyalty_search(ngx_http_loyalty_program_t *program,
+    ngx_http_loyalty_event_t *event, ngx_http_loyalty_search_t *search);
+
+/* the next one, in the order of the rules; NGX_DONE: no more */
+ngx_int_t ngx_http_loyalty_search_next(ngx_http_loyalty_search_t *search,
+    ngx_http_loyalty_hit_t *hit);
 
 
 /* ---- close.c ---- */

@@ -246,9 +246,10 @@ struct ngx_http_loyalty_program_s {
                                                      earn, challenges,
                                                      streaks */
     ngx_array_t                   variables;      /* of _variable_t */
+    ngx_array_t                   types;          /* private to program/ */
     ngx_str_t                     constants;      /* msgpack, internals.md */
     ngx_str_t                     tags[LOYALTY_PARTITIONS]; /* "{shop:0.3}" */
-    void                         *index_conf;     /* private to program.c:
+    void                         *index_conf;     /* private to index.c:
                                                      type -> listeners */
     void                         *regexes;        /* private to regex.c */
     ngx_http_loyalty_redis_t     *redis;          /* redis/ */

@@ -1,0 +1,697 @@
+/*
+ * The index: from an event's type to the listeners that may hear it.
+ *
+ * A type's listeners have positions in the order of their rules.  One that
+ * asks for an equality ("partner = acme", "offer in 1 2 3") is found by
+ * that value alone; the others are candidates of every event of the type.
+ * So an event costs as much as the rules that may match it, however many the
+ * program has.  Candidates are a bitmap, which keeps the rules' order.
+ */
+
+#include "ngx_http_loyalty_private.h"
+
+
+/* a value that some listeners ask for */
+
+typedef struct {
+    ngx_str_t                      text;
+    uint32_t                       hash;
+    ngx_uint_t                     field;         /* of the type's fields */
+    ngx_array_t                    positions;     /* of ngx_uint_t */
+} ngx_http_loyalty_value_t;
+
+
+struct ngx_http_loyalty_index_s {
+    ngx_uint_t                     mask;
+    ngx_http_loyalty_type_t      **table;
+    ngx_uint_t                     rules_mask;
+    ngx_http_loyalty_rule_t      **rules;
+};
+
+
+static ngx_int_t ngx_http_loyalty_index_types(ngx_conf_t *cf,
+    ngx_http_loyalty_program_t *program);
+static ngx_int_t ngx_http_loyalty_index_type_add(ngx_conf_t *cf,
+    ngx_http_loyalty_program_t *program,
+    ngx_http_loyalty_listener_t *listener);
+static ngx_int_t ngx_http_loyalty_index_table(ngx_conf_t *cf,
+    ngx_http_loyalty_program_t *program);
+static ngx_int_t ngx_http_loyalty_index_rules(ngx_conf_t *cf,
+    ngx_http_loyalty_program_t *program);
+static ngx_int_t ngx_http_loyalty_index_listeners(ngx_conf_t *cf,
+    ngx_http_loyalty_type_t *type);
+static ngx_http_loyalty_match_t *ngx_http_loyalty_index_equality(
+    ngx_http_loyalty_listener_t *listener);
+static ngx_int_t ngx_http_loyalty_index_values(ngx_conf_t *cf,
+    ngx_http_loyalty_type_t *type, ngx_http_loyalty_match_t *match,
+    ngx_uint_t position, ngx_array_t *all);
+static ngx_int_t ngx_http_loyalty_index_field(
+    ngx_http_loyalty_type_t *type, ngx_http_loyalty_field_t *field);
+static ngx_int_t ngx_http_loyalty_index_value(ngx_conf_t *cf,
+    ngx_array_t *all, ngx_uint_t field, ngx_str_t *text,
+    ngx_uint_t position);
+static ngx_int_t ngx_http_loyalty_index_value_table(ngx_conf_t *cf,
+    ngx_http_loyalty_type_t *type, ngx_array_t *all);
+static ngx_http_loyalty_type_t *ngx_http_loyalty_index_type(
+    ngx_http_loyalty_program_t *program, ngx_str_t *name);
+static void ngx_http_loyalty_search_values(
+    ngx_http_loyalty_search_t *search);
+static ngx_uint_t ngx_http_loyalty_index_size(ngx_uint_t n);
+static uint32_t ngx_http_loyalty_value_hash(ngx_uint_t field,
+    ngx_str_t *text);
+static uint32_t ngx_http_loyalty_rule_hash(const u_char *hash);
+
+
+ngx_int_t
+ngx_http_loyalty_index_build(ngx_conf_t *cf,
+    ngx_http_loyalty_program_t *program)
+{
+    ngx_uint_t                 i;
+    ngx_http_loyalty_type_t  **type;
+
+    program->index_conf = ngx_pcalloc(cf->pool,
+                                      sizeof(ngx_http_loyalty_index_t));
+    if (program->index_conf == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_loyalty_index_types(cf, program) != NGX_OK
+        || ngx_http_loyalty_index_table(cf, program) != NGX_OK
+        || ngx_http_loyalty_index_rules(cf, program) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    type = program->types.elts;
+
+    for (i = 0; i < program->types.nelts; i++) {
+        if (ngx_http_loyalty_index_listeners(cf, type[i]) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* the types of all listeners, each with its listeners in rule order */
+
+static ngx_int_t
+ngx_http_loyalty_index_types(ngx_conf_t *cf,
+    ngx_http_loyalty_program_t *program)
+{
+    ngx_uint_t                    i, n;
+    ngx_http_loyalty_rule_t     **rule;
+    ngx_http_loyalty_listener_t  *listener;
+
+    rule = program->rules.elts;
+
+    for (i = 0; i < program->rules.nelts; i++) {
+        listener = rule[i]->listeners.elts;
+
+        for (n = 0; n < rule[i]->listeners.nelts; n++) {
+            if (ngx_http_loyalty_index_type_add(cf, program, &listener[n])
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_index_type_add(ngx_conf_t *cf,
+    ngx_http_loyalty_program_t *program,
+    ngx_http_loyalty_listener_t *listener)
+{
+    ngx_uint_t                     i;
+    ngx_http_loyalty_type_t       *type, **typep;
+    ngx_http_loyalty_listener_t  **listenerp;
+
+    typep = program->types.elts;
+    type = NULL;
+
+    for (i = 0; i < program->types.nelts; i++) {
+
+        if (typep[i]->name.len == listener->type.len
+            && ngx_memcmp(typep[i]->name.data, listener->type.data,
+                          listener->type.len)
+               == 0)
+        {
+            type = typep[i];
+            break;
+        }
+    }
+
+    if (type == NULL) {
+        type = ngx_pcalloc(cf->pool, sizeof(ngx_http_loyalty_type_t));
+        if (type == NULL) {
+            return NGX_ERROR;
+        }
+
+        type->name = listener->type;
+        type->place = listener->rule->place;
+        ngx_http_loyalty_hash_name("type", &type->name, type->hash);
+
+        if (ngx_array_init(&type->listeners, cf->pool, 4,
+                           sizeof(ngx_http_loyalty_listener_t *))
+            != NGX_OK
+            || ngx_array_init(&type->fields, cf->pool, 2,
+                              sizeof(ngx_http_loyalty_field_t))
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        typep = ngx_array_push(&program->types);
+        if (typep == NULL) {
+            return NGX_ERROR;
+        }
+
+        *typep = type;
+    }
+
+    listenerp = ngx_array_push(&type->listeners);
+    if (listenerp == NULL) {
+        return NGX_ERROR;
+    }
+
+    *listenerp = listener;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_index_table(ngx_conf_t *cf,
+    ngx_http_loyalty_program_t *program)
+{
+    uint32_t                    hash;
+    ngx_uint_t                  i;
+    ngx_http_loyalty_type_t   **type;
+    ngx_http_loyalty_index_t   *index;
+
+    index = program->index_conf;
+    index->mask = ngx_http_loyalty_index_size(program->types.nelts) - 1;
+    index->table = ngx_pcalloc(cf->pool, (index->mask + 1)
+                                         * sizeof(ngx_http_loyalty_type_t *));
+    if (index->table == NULL) {
+        return NGX_ERROR;
+    }
+
+    type = program->types.elts;
+
+    for (i = 0; i < program->types.nelts; i++) {
+        hash = ngx_murmur_hash2(type[i]->name.data, type[i]->name.len);
+
+        while (index->table[hash & index->mask] != NULL) {
+            hash++;
+        }
+
+        index->table[hash & index->mask] = type[i];
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_index_rules(ngx_conf_t *cf,
+    ngx_http_loyalty_program_t *program)
+{
+    uint32_t                    hash;
+    ngx_uint_t                  i;
+    ngx_http_loyalty_rule_t   **rule;
+    ngx_http_loyalty_index_t   *index;
+
+    index = program->index_conf;
+    index->rules_mask = ngx_http_loyalty_index_size(program->rules.nelts) - 1;
+    index->rules = ngx_pcalloc(cf->pool, (index->rules_mask + 1)
+                                         * sizeof(ngx_http_loyalty_rule_t *));
+    if (index->rules == NULL) {
+        return NGX_ERROR;
+    }
+
+    rule = program->rules.elts;
+
+    for (i = 0; i < program->rules.nelts; i++) {
+        hash = ngx_http_loyalty_rule_hash(rule[i]->hash);
+
+        while (index->rules[hash & index->rules_mask] != NULL) {
+            hash++;
+        }
+
+        index->rules[hash & index->rules_mask] = rule[i];
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_index_listeners(ngx_conf_t *cf,
+    ngx_http_loyalty_type_t *type)
+{
+    ngx_uint_t                     i;
+    ngx_array_t                    all;
+    ngx_http_loyalty_match_t      *match;
+    ngx_http_loyalty_listener_t  **listener;
+
+    type->words = (type->listeners.nelts + 63) / 64;
+    type->always = ngx_pcalloc(cf->pool, type->words * sizeof(uint64_t));
+    if (type->always == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_array_init(&all, cf->pool, 4, sizeof(ngx_http_loyalty_value_t))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    listener = type->listeners.elts;
+
+    for (i = 0; i < type->listeners.nelts; i++) {
+
+        match = ngx_http_loyalty_index_equality(listener[i]);
+
+        if (match == NULL) {
+            type->always[i / 64] |= (uint64_t) 1 << (i % 64);
+            continue;
+        }
+
+        if (ngx_http_loyalty_index_values(cf, type, match, i, &all) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_http_loyalty_index_value_table(cf, type, &all);
+}
+
+
+/* the line that is looked up: an equality, else one of several values */
+
+static ngx_http_loyalty_match_t *
+ngx_http_loyalty_index_equality(ngx_http_loyalty_listener_t *listener)
+{
+    ngx_uint_t                 i;
+    ngx_http_loyalty_match_t  *match, *found;
+
+    match = listener->matches.elts;
+    found = NULL;
+
+    for (i = 0; i < listener->matches.nelts; i++) {
+
+        if (match[i].field.item
+            || match[i].field.which == NGX_HTTP_LOYALTY_FIELD_VARIABLE)
+        {
+            continue;
+        }
+
+        if (match[i].op == NGX_HTTP_LOYALTY_OP_EQ) {
+            return &match[i];
+        }
+
+        if (match[i].op == NGX_HTTP_LOYALTY_OP_IN && found == NULL) {
+            found = &match[i];
+        }
+    }
+
+    return found;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_index_values(ngx_conf_t *cf, ngx_http_loyalty_type_t *type,
+    ngx_http_loyalty_match_t *match, ngx_uint_t position, ngx_array_t *all)
+{
+    ngx_int_t   field;
+    ngx_str_t   text;
+    ngx_uint_t  i;
+
+    field = ngx_http_loyalty_index_field(type, &match->field);
+    if (field == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < match->nvalues; i++) {
+
+        if (match->numbers == NULL) {
+            text = match->values[i];
+
+        } else {
+            text.data = ngx_pnalloc(cf->pool, NGX_HTTP_LOYALTY_TEXT);
+            if (text.data == NULL) {
+                return NGX_ERROR;
+            }
+
+            text.len = ngx_sprintf(text.data, "%L", match->numbers[i])
+                       - text.data;
+        }
+
+        if (ngx_http_loyalty_index_value(cf, all, field, &text, position)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_index_field(ngx_http_loyalty_type_t *type,
+    ngx_http_loyalty_field_t *field)
+{
+    ngx_uint_t                 i;
+    ngx_http_loyalty_field_t  *fields;
+
+    fields = type->fields.elts;
+
+    for (i = 0; i < type->fields.nelts; i++) {
+
+        if (fields[i].which == field->which
+            && fields[i].name.len == field->name.len
+            && ngx_memcmp(fields[i].name.data, field->name.data,
+                          field->name.len)
+               == 0)
+        {
+            return i;
+        }
+    }
+
+    fields = ngx_array_push(&type->fields);
+    if (fields == NULL) {
+        return NGX_ERROR;
+    }
+
+    *fields = *field;
+
+    return type->fields.nelts - 1;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_index_value(ngx_conf_t *cf, ngx_array_t *all,
+    ngx_uint_t field, ngx_str_t *text, ngx_uint_t position)
+{
+    uint32_t                   hash;
+    ngx_uint_t                 i, *positions;
+    ngx_http_loyalty_value_t  *value;
+
+    hash = ngx_http_loyalty_value_hash(field, text);
+    value = all->elts;
+
+    for (i = 0; i < all->nelts; i++) {
+
+        if (value[i].hash == hash && value[i].field == field
+            && value[i].text.len == text->len
+            && ngx_memcmp(value[i].text.data, text->data, text->len) == 0)
+        {
+            break;
+        }
+    }
+
+    if (i < all->nelts) {
+        value = &value[i];
+
+    } else {
+        value = ngx_array_push(all);
+        if (value == NULL) {
+            return NGX_ERROR;
+        }
+
+        value->text = *text;
+        value->hash = hash;
+        value->field = field;
+
+        if (ngx_array_init(&value->positions, cf->pool, 2,
+                           sizeof(ngx_uint_t))
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    positions = ngx_array_push(&value->positions);
+    if (positions == NULL) {
+        return NGX_ERROR;
+    }
+
+    *positions = position;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_index_value_table(ngx_conf_t *cf,
+    ngx_http_loyalty_type_t *type, ngx_array_t *all)
+{
+    uint32_t                    hash;
+    ngx_uint_t                  i;
+    ngx_http_loyalty_value_t   *value, **table;
+
+    type->mask = ngx_http_loyalty_index_size(all->nelts) - 1;
+    table = ngx_pcalloc(cf->pool, (type->mask + 1)
+                                  * sizeof(ngx_http_loyalty_value_t *));
+    if (table == NULL) {
+        return NGX_ERROR;
+    }
+
+    type->values = (void **) table;
+    value = all->elts;
+
+    for (i = 0; i < all->nelts; i++) {
+        hash = value[i].hash;
+
+        while (table[hash & type->mask] != NULL) {
+            hash++;
+        }
+
+        table[hash & type->mask] = &value[i];
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_loyalty_search(ngx_http_loyalty_program_t *program,
+    ngx_http_loyalty_event_t *event, ngx_http_loyalty_search_t *search)
+{
+    search->program = program;
+    search->event = event;
+    search->word = 0;
+    search->type = ngx_http_loyalty_index_type(program, &event->type);
+
+    if (search->type == NULL) {
+        return;
+    }
+
+    ngx_memcpy(search->candidates, search->type->always,
+               search->type->words * sizeof(uint64_t));
+
+    ngx_http_loyalty_search_values(search);
+}
+
+
+static ngx_http_loyalty_type_t *
+ngx_http_loyalty_index_type(ngx_http_loyalty_program_t *program,
+    ngx_str_t *name)
+{
+    uint32_t                   hash;
+    ngx_http_loyalty_type_t   *type;
+    ngx_http_loyalty_index_t  *index;
+
+    index = program->index_conf;
+
+    for (hash = ngx_murmur_hash2(name->data, name->len); ; hash++) {
+
+        type = index->table[hash & index->mask];
+
+        if (type == NULL) {
+            return NULL;
+        }
+
+        if (type->name.len == name->len
+            && ngx_memcmp(type->name.data, name->data, name->len) == 0)
+        {
+            return type;
+        }
+    }
+}
+
+
+/* adds the listeners that ask for a value that the event has */
+
+static void
+ngx_http_loyalty_search_values(ngx_http_loyalty_search_t *search)
+{
+    u_char                     buf[NGX_HTTP_LOYALTY_TEXT];
+    int64_t                    number;
+    uint32_t                   hash;
+    ngx_int_t                  rc;
+    ngx_str_t                  text;
+    ngx_uint_t                 i, n, *position;
+    ngx_http_loyalty_type_t   *type;
+    ngx_http_loyalty_field_t  *field;
+    ngx_http_loyalty_value_t  *value;
+
+    type = search->type;
+    field = type->fields.elts;
+
+    for (i = 0; i < type->fields.nelts; i++) {
+
+        if (ngx_http_loyalty_field_is_number(&field[i])) {
+            rc = ngx_http_loyalty_field_number(&field[i], search->event, NULL,
+                                               &number);
+            text.data = buf;
+            text.len = ngx_sprintf(buf, "%L", number) - buf;
+
+        } else {
+            rc = ngx_http_loyalty_field_text(&field[i], search->program,
+                                             search->event, NULL, buf, &text);
+        }
+
+        if (rc != NGX_OK) {
+            continue;
+        }
+
+        hash = ngx_http_loyalty_value_hash(i, &text);
+
+        while ((value = type->values[hash & type->mask]) != NULL) {
+
+            if (value->field == i && value->text.len == text.len
+                && ngx_memcmp(value->text.data, text.data, text.len) == 0)
+            {
+                position = value->positions.elts;
+
+                for (n = 0; n < value->positions.nelts; n++) {
+                    search->candidates[position[n] / 64] |=
+                                        (uint64_t) 1 << (position[n] % 64);
+                }
+
+                break;
+            }
+
+            hash++;
+        }
+    }
+}
+
+
+ngx_int_t
+ngx_http_loyalty_search_next(ngx_http_loyalty_search_t *search,
+    ngx_http_loyalty_hit_t *hit)
+{
+    uint64_t                       items[2], *word;
+    ngx_uint_t                     position;
+    ngx_http_loyalty_listener_t  **listeners, *listener;
+
+    hit->rule = NULL;
+
+    if (search->type == NULL) {
+        return NGX_DONE;
+    }
+
+    listeners = search->type->listeners.elts;
+
+    while (search->word < search->type->words) {
+        word = &search->candidates[search->word];
+
+        if (*word == 0) {
+            search->word++;
+            continue;
+        }
+
+        position = search->word * 64 + __builtin_ctzll(*word);
+        listener = listeners[position];
+
+        /* a rule's two listeners stand side by side and make one hit */
+
+        if (hit->rule != NULL && hit->rule != listener->rule) {
+            return NGX_OK;
+        }
+
+        *word &= *word - 1;
+
+        if (!ngx_http_loyalty_match_event(search->program, listener,
+                                          search->event, items))
+        {
+            continue;
+        }
+
+        if (hit->rule == NULL) {
+            hit->rule = listener->rule;
+            hit->role = 0;
+            hit->items[0] = 0;
+            hit->items[1] = 0;
+        }
+
+        hit->role |= listener->role;
+
+        if (listener->role & NGX_HTTP_LOYALTY_COUNTS) {
+            hit->items[0] = items[0];
+            hit->items[1] = items[1];
+        }
+    }
+
+    return hit->rule != NULL ? NGX_OK : NGX_DONE;
+}
+
+
+ngx_http_loyalty_rule_t *
+ngx_http_loyalty_rule_by_hash(ngx_http_loyalty_program_t *program,
+    const u_char *hash)
+{
+    uint32_t                   key;
+    ngx_http_loyalty_rule_t   *rule;
+    ngx_http_loyalty_index_t  *index;
+
+    index = program->index_conf;
+
+    for (key = ngx_http_loyalty_rule_hash(hash); ; key++) {
+
+        rule = index->rules[key & index->rules_mask];
+
+        if (rule == NULL
+            || ngx_memcmp(rule->hash, hash, NGX_HTTP_LOYALTY_HASH) == 0)
+        {
+            return rule;
+        }
+    }
+}
+
+
+/* a power of two that leaves at least half of a table free */
+
+static ngx_uint_t
+ngx_http_loyalty_index_size(ngx_uint_t n)
+{
+    ngx_uint_t  size;
+
+    for (size = 4; size < 2 * n; size *= 2) { /* void */ }
+
+    return size;
+}
+
+
+static uint32_t
+ngx_http_loyalty_value_hash(ngx_uint_t field, ngx_str_t *text)
+{
+    return ngx_murmur_hash2(text->data, text->len)
+           + (uint32_t) field * 0x9E3779B1;
+}
+
+
+static uint32_t
+ngx_http_loyalty_rule_hash(const u_char *hash)
+{
+    return (uint32_t) hash[0] << 24 | hash[1] << 16 | hash[2] << 8 | hash[3];
+}
