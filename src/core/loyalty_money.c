@@ -17,10 +17,10 @@ typedef struct {
     const unsigned char  *fraction;
     size_t                nwhole;
     size_t                nfraction;
-} loyalty_decimal_t;
+} loyalty_digits_t;
 
 
-static int loyalty_decimal_split(loyalty_decimal_t *d,
+static int loyalty_digits_split(loyalty_digits_t *d,
     const unsigned char *s, size_t n);
 static int loyalty_digits_add(uint64_t *v, const unsigned char *s, size_t n);
 static uint64_t loyalty_gcd(uint64_t a, uint64_t b);
@@ -32,9 +32,9 @@ loyalty_money_parse(const unsigned char *s, size_t n, unsigned scale,
 {
     size_t             zeros;
     uint64_t           v;
-    loyalty_decimal_t  d;
+    loyalty_digits_t  d;
 
-    if (loyalty_decimal_split(&d, s, n) != 0) {
+    if (loyalty_digits_split(&d, s, n) != 0) {
         return LOYALTY_MONEY_SYNTAX;
     }
 
@@ -67,7 +67,7 @@ loyalty_money_parse(const unsigned char *s, size_t n, unsigned scale,
 
 
 static int
-loyalty_decimal_split(loyalty_decimal_t *d, const unsigned char *s, size_t n)
+loyalty_digits_split(loyalty_digits_t *d, const unsigned char *s, size_t n)
 {
     size_t  i;
 
@@ -175,9 +175,9 @@ loyalty_decimal_fraction(const unsigned char *s, size_t n, int64_t *num,
 {
     size_t             i;
     uint64_t           v, power, common;
-    loyalty_decimal_t  d;
+    loyalty_digits_t  d;
 
-    if (loyalty_decimal_split(&d, s, n) != 0) {
+    if (loyalty_digits_split(&d, s, n) != 0) {
         return LOYALTY_MONEY_SYNTAX;
     }
 
