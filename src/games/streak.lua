@@ -211,21 +211,21 @@ local function forget(st)
         gone = {}
     end
 
-    for j = 1, #paid, 4 do
+    for j = 1, #paid, 5 do
         if paid[j] >= oldest then
-            for k = j, j + 3 do
+            for k = j, j + 4 do
                 kept[#kept + 1] = paid[k]
             end
 
         else
             local k = 1
 
-            while gone[k] and gone[k] ~= paid[j + 2] do
+            while gone[k] and gone[k] ~= paid[j + 3] do
                 k = k + 2
             end
 
-            gone[k] = paid[j + 2]
-            gone[k + 1] = (gone[k + 1] or 0) + paid[j + 3]
+            gone[k] = paid[j + 3]
+            gone[k + 1] = (gone[k + 1] or 0) + paid[j + 4]
         end
     end
 
@@ -341,8 +341,9 @@ local function pay(c, rule, slot, st, start, from, to)
                            slot)
         local e = #paid
 
-        paid[e + 1], paid[e + 2] = start + n - 1, n
-        paid[e + 3], paid[e + 4] = a, b
+        paid[e + 1], paid[e + 2], paid[e + 3] = start + n - 1, n,
+                                                awards[j + 1]
+        paid[e + 4], paid[e + 5] = a, b
     end
 
     forget(st)
@@ -475,7 +476,8 @@ end
 local function forward(c, rule, slot, st, period)
     local last = head(st)
     local d = period - st[TOP]
-    local a, spent = nil, 0
+    local spent = 0
+    local a
 
     if last == 0 then
         a = newest(st)
@@ -612,36 +614,87 @@ apply[3] = function(c, rule, args, i)
 end
 
 
--- Awards that no run stands for any more: each is looked for in the run of
--- its period, or in what a split left beside it.
+-- What a reversal leaves of the awards.  Each is looked for in the run of
+-- its period, or in what a split left beside it.  One of a series (every)
+-- whose run is too short now may stand for a lower number of the series
+-- that the run reaches and was not paid: what stays is the rule applied to
+-- what remains.  The rest is taken back.
+
+local function run_at(st, b, period)
+    local t = st[TOP] - period
+
+    if t < 0 or t > 63 or b[t] == 0 then
+        return nil
+    end
+
+    local y = older(b, t, st[CARRY])
+
+    return period - y + 1, newer(b, t - 1) + y
+end
+
+
+local function keep(kept, period, n, paid, j)
+    local e = #kept
+
+    kept[e + 1], kept[e + 2], kept[e + 3] = period, n, paid[j + 2]
+    kept[e + 4], kept[e + 5] = paid[j + 3], paid[j + 4]
+end
+
+
+local function relabel(st, b, kept, paid, j)
+    local step = paid[j + 2]
+
+    for period = paid[j], paid[j] + 1 do
+        local start, length = run_at(st, b, period)
+
+        for n = start and step > 0 and length - length % step or 0, 1, -step
+        do
+            local at, free = start + n - 1, true
+
+            for k = 1, #kept, 5 do
+                if kept[k] == at and kept[k + 1] == n and kept[k + 2] == step
+                   and kept[k + 3] == paid[j + 3]
+                then
+                    free = false
+                    break
+                end
+            end
+
+            if free then
+                keep(kept, at, n, paid, j)
+                return true
+            end
+        end
+    end
+end
+
 
 local function settle_paid(c, slot, st, b)
-    local paid, kept = st[PAID], {}
+    local paid, kept, loose = st[PAID], {}, {}
 
-    local function place(period, n)
-        local t = st[TOP] - period
+    for j = 1, #paid, 5 do
+        local placed = false
 
-        if t < 0 or t > 63 or b[t] == 0 then
-            return nil
+        for period = paid[j] - 1, paid[j] + 1 do
+            local start, length = run_at(st, b, period)
+
+            if start and length >= paid[j + 1] then
+                keep(kept, start + paid[j + 1] - 1, paid[j + 1], paid, j)
+                placed = true
+                break
+            end
         end
 
-        local y = older(b, t, st[CARRY])
-
-        if newer(b, t - 1) + y >= n then
-            return period - y + n
+        if not placed then
+            loose[#loose + 1] = j
         end
     end
 
-    for j = 1, #paid, 4 do
-        local p, n = paid[j], paid[j + 1]
-        local at = place(p, n) or place(p + 1, n) or place(p - 1, n)
+    for k = 1, #loose do
+        local j = loose[k]
 
-        if at then
-            local e = #kept
-            kept[e + 1], kept[e + 2] = at, n
-            kept[e + 3], kept[e + 4] = paid[j + 2], paid[j + 3]
-        else
-            revoke(c, paid[j + 2], paid[j + 3], slot)
+        if not relabel(st, b, kept, paid, j) then
+            revoke(c, paid[j + 3], paid[j + 4], slot)
         end
     end
 
@@ -658,8 +711,8 @@ local function vanish(c, slot, st, period)
     local paid, gone = st[PAID], st[GONE]
 
     if paid ~= 0 then
-        for j = 1, #paid, 4 do
-            revoke(c, paid[j + 2], paid[j + 3], slot)
+        for j = 1, #paid, 5 do
+            revoke(c, paid[j + 3], paid[j + 4], slot)
         end
     end
 

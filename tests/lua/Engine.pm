@@ -23,6 +23,7 @@ use POSIX ();
 use Time::HiRes qw(sleep time);
 
 use lib "$FindBin::Bin/../../bin/lib";
+use Loyalty::MsgPack;
 use Loyalty::RESP;
 
 our $NOW = 1_700_000_000_000;
@@ -72,57 +73,37 @@ sub DESTROY {
 }
 
 
-sub encode {
+# references to scalars become strings, the rest numbers
+
+sub plain {
     my ($v) = @_;
 
-    return "\xc0" if !defined $v;
-
-    if (ref $v eq 'SCALAR' || ref $v eq 'LVALUE') {
-        my $n = length $$v;
-        return ($n < 32 ? chr(0xa0 | $n) : $n < 256 ? pack('CC', 0xd9, $n)
-                : pack('Cn', 0xda, $n)) . $$v;
-    }
-
-    if (ref $v) {
-        return pack('Cn', 0xdc, scalar @$v) . join '', map { encode($_) } @$v;
-    }
-
-    return $v >= 0 && $v < 128 ? chr $v
-         : $v < 0 && $v >= -32 ? pack('c', $v)
-         : pack('Cq>', 0xd3, $v);
+    return $v if !defined $v;
+    return [map { plain($_) } @$v] if ref $v eq 'ARRAY';
+    return ref $v ? "$$v" : $v + 0;
 }
+
+
+sub encode { return Loyalty::MsgPack::encode(plain($_[0])) }
 
 
 # one value off the front of $$s
 
 sub decode {
     my ($s) = @_;
-    my $c = ord substr $$s, 0, 1, '';
-    my $take = sub { unpack $_[0], substr $$s, 0, $_[1], '' };
-    my $list = sub { [map { decode($s) } 1 .. $_[0]] };
+    my ($value, $behind) = Loyalty::MsgPack::decode_at($$s, 0);
 
-    return $c if $c < 0x80;
-    return { @{ $list->(2 * ($c & 15)) } } if $c < 0x90;
-    return $list->($c & 15) if $c < 0xa0;
-    return substr $$s, 0, $c & 31, '' if $c < 0xc0;
-    return $c - 256 if $c >= 0xe0;
-    return undef if $c == 0xc0;
-    return 0 if $c == 0xc2;
-    return 1 if $c == 0xc3;
-    return $take->('d>', 8) if $c == 0xcb;
-    return $take->('C', 1) if $c == 0xcc;
-    return $take->('n', 2) if $c == 0xcd;
-    return $take->('N', 4) if $c == 0xce;
-    return $take->('Q>', 8) if $c == 0xcf;
-    return $take->('c', 1) if $c == 0xd0;
-    return $take->('s>', 2) if $c == 0xd1;
-    return $take->('l>', 4) if $c == 0xd2;
-    return $take->('q>', 8) if $c == 0xd3;
-    return substr $$s, 0, $take->('C', 1), '' if $c == 0xd9;
-    return substr $$s, 0, $take->('n', 2), '' if $c == 0xda;
-    return $list->($take->('n', 2)) if $c == 0xdc;
-    return { @{ $list->(2 * $take->('n', 2)) } } if $c == 0xde;
-    die sprintf "msgpack byte %02x\n", $c;
+    substr $$s, 0, $behind, '';
+    return unbool($value);
+}
+
+
+sub unbool {
+    my ($v) = @_;
+
+    return [map { unbool($_) } @$v] if ref $v eq 'ARRAY';
+    return { map { $_ => unbool($v->{$_}) } keys %$v } if ref $v eq 'HASH';
+    return ref $v ? $$v : $v;
 }
 
 
@@ -294,7 +275,7 @@ sub state {
 sub balance {
     my ($self, $member) = @_;
     my $st = $self->state($member);
-    return $st ? $st->{wallets}[0] : 0;
+    return $st ? $st->{wallets}[0] // 0 : 0;
 }
 
 
@@ -303,7 +284,7 @@ sub balance {
 sub ledger {
     my ($self, $member) = @_;
     my $st = $self->state($member) // return 0;
-    my $sum = $st->{wallets}[2];
+    my $sum = $st->{wallets}[2] // 0;
 
     for my $r (@{ $st->{old} }, @{ $st->{records} }) {
         $_->[0] == 1 && $_->[1] == 1 and $sum += $_->[2]
