@@ -253,6 +253,7 @@ ngx_http_loyalty_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_http_loyalty_main_conf_t *lmcf = conf;
 
     ngx_uint_t                     i;
+    ngx_http_loyalty_program_t   **program;
     ngx_http_loyalty_reference_t  *ref;
 
     static ngx_str_t  request_id = ngx_string("request_id");
@@ -270,6 +271,14 @@ ngx_http_loyalty_init_main_conf(ngx_conf_t *cf, void *conf)
                                         "the name of a \"loyalty_program\" "
                                         "is expected",
                                         &ref[i].name, ref[i].directive);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    program = lmcf->programs.elts;
+
+    for (i = 0; i < lmcf->programs.nelts; i++) {
+        if (ngx_http_loyalty_variables_check(cf, program[i]) != NGX_OK) {
             return NGX_CONF_ERROR;
         }
     }

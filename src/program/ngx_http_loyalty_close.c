@@ -499,7 +499,7 @@ ngx_http_loyalty_constants(ngx_conf_t *cf,
     }
 
     loyalty_mpw_init(&w, p, size);
-    loyalty_mpw_array(&w, 5);
+    loyalty_mpw_array(&w, 6);
     loyalty_mpw_str(&w, program->hash, NGX_HTTP_LOYALTY_HASH);
     loyalty_mpw_int(&w, program->remember);
     loyalty_mpw_int(&w, program->feed_max);
@@ -518,6 +518,8 @@ ngx_http_loyalty_constants(ngx_conf_t *cf,
         loyalty_mpw_int(&w, tier[i].multiplier);
         loyalty_mpw_str(&w, tier[i].hash, NGX_HTTP_LOYALTY_HASH);
     }
+
+    loyalty_mpw_int(&w, program->max_event_age);
 
     if (w.failed) {
         ngx_http_loyalty_conf_error(cf, &program->place,
