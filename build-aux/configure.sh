@@ -24,6 +24,8 @@ cc_opt="$(dpkg-buildflags --get CFLAGS) -fPIC"
 cc_opt="$cc_opt $(dpkg-buildflags --get CPPFLAGS)"
 ld_opt="$(dpkg-buildflags --get LDFLAGS) -fPIC"
 
+"$root/build-aux/keep.sh" save "$out"
+
 cd $nginx_src
 
 # shellcheck source=/dev/null
@@ -42,3 +44,5 @@ then
     echo "configure.sh: failed, all of it is in $log" >&2
     exit 1
 fi
+
+"$root/build-aux/keep.sh" restore "$out"

@@ -60,4 +60,8 @@ len=$(wc -c < "$tmp.lua")
 } > "$tmp.h"
 
 mv "$tmp.lua" "$out/loyalty.lua"
-mv "$tmp.h" "$out/loyalty_library.h"
+
+# the same library keeps its time, so that nothing is built again for it
+if ! cmp -s "$tmp.h" "$out/loyalty_library.h"; then
+    mv "$tmp.h" "$out/loyalty_library.h"
+fi

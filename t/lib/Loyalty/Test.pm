@@ -83,6 +83,9 @@ my $owner = $$;
 my $slow = ($ENV{LOYALTY_MODULE} // '') eq 'static' ? 4 : 1;
 my @fixtures;
 
+$ENV{LSAN_OPTIONS} //=
+    "suppressions=$root/build-aux/lsan.supp:print_suppressions=0";
+
 $SIG{TERM} = $SIG{INT} = $SIG{HUP} = sub { die "interrupted\n" };
 
 
@@ -482,12 +485,13 @@ sub check {
         $self = $own = $self->_prepare(%arg, redis => 0);
     }
 
+    # nginx -t leaves its memory to the kernel
+    local $ENV{ASAN_OPTIONS} = 'detect_leaks=0';
     my $pid = $self->_spawn('check.log', $self->_nginx('-t'));
     waitpid $pid, 0;
     my $ok = $? == 0;
     my $output = $self->read_file('check.log');
 
-    # -t prints what it logs
     remove_tree($self->{dir}) if $own;
     die "nginx -t: $output" if $output =~ /Sanitizer|runtime error:/;
 
