@@ -9,26 +9,40 @@
 
 set -eu
 
-build="gcc libc6-dev make nginx nginx-dev libhiredis-dev libjansson-dev
-       libpcre2-dev libssl-dev"
-run="nginx redis-server tzdata curl perl procps"
-test="$run libcmocka-dev libnginx-mod-nchan nghttp2-client openssl prometheus"
-lint="lua-check shellcheck"
-asan="$run dpkg-dev libxml2-dev zlib1g-dev"
-fuzz="clang"
-bench="$run wrk nghttp2-client libnginx-mod-http-lua lua-nginx-redis"
-
 wanted=
 for group; do
     case $group in
-    build|run|test|lint|asan|fuzz|bench)
-        wanted="$wanted ${!group}"
+    build)
+        more="gcc libc6-dev make nginx nginx-dev libhiredis-dev
+              libjansson-dev libpcre2-dev libssl-dev"
+        ;;
+    run)
+        more="nginx redis-server tzdata curl perl procps"
+        ;;
+    test)
+        more="nginx redis-server tzdata curl perl procps libcmocka-dev
+              libnginx-mod-nchan nghttp2-client openssl prometheus"
+        ;;
+    lint)
+        more="lua-check shellcheck perl"
+        ;;
+    asan)
+        more="dpkg-dev zlib1g-dev"
+        ;;
+    fuzz)
+        more="clang"
+        ;;
+    bench)
+        more="nginx redis-server perl wrk nghttp2-client
+              libnginx-mod-http-lua lua-nginx-redis"
         ;;
     *)
         echo "deps.sh: unknown group \"$group\"" >&2
         exit 2
         ;;
     esac
+
+    wanted="$wanted $more"
 done
 
 if ! command -v dpkg-query > /dev/null; then

@@ -33,9 +33,9 @@ done
 
     for file in "$src"/games/*.lua; do
         if [ -f "$file" ]; then
-            echo do
+            echo 'do'
             cat "$file"
-            echo end
+            echo 'end'
         fi
     done
 
