@@ -19,6 +19,7 @@ static int loyalty_head_hashes(loyalty_mpr_t *r, const unsigned char **p,
     uint32_t *n);
 static int loyalty_head_wallets(loyalty_head_t *head, loyalty_mpr_t *r);
 static int loyalty_head_slots(loyalty_head_t *head, loyalty_mpr_t *r);
+static int loyalty_head_state(loyalty_mpr_t *r);
 
 
 int
@@ -145,7 +146,7 @@ loyalty_head_slots(loyalty_head_t *head, loyalty_mpr_t *r)
     head->states = *r;
 
     for (i = 0; i < n; i++) {
-        if (loyalty_mpr_skip(r) != 0) {
+        if (loyalty_head_state(r) != 0) {
             return -1;
         }
     }
@@ -153,6 +154,45 @@ loyalty_head_slots(loyalty_head_t *head, loyalty_mpr_t *r)
     head->states.end = r->pos;
 
     return 0;
+}
+
+
+/* over one state; those who add its numbers up rely on their range */
+
+static int
+loyalty_head_state(loyalty_mpr_t *r)
+{
+    uint64_t              left;
+    loyalty_mpv_t         v;
+    const unsigned char  *start;
+
+    start = r->pos;
+
+    for (left = 1; left > 0; left--) {
+
+        if (loyalty_mpr_next(r, &v) != 0) {
+            return -1;
+        }
+
+        if (v.type == LOYALTY_MP_INT
+            && (v.i > LOYALTY_MAX_INT || v.i < -LOYALTY_MAX_INT))
+        {
+            return -1;
+        }
+
+        if (v.type == LOYALTY_MP_ARRAY) {
+            left += v.n;
+
+        } else if (v.type == LOYALTY_MP_MAP) {
+            left += 2 * (uint64_t) v.n;
+        }
+    }
+
+    /* not nested deeper than loyalty_head_states() can skip */
+
+    r->pos = start;
+
+    return loyalty_mpr_skip(r);
 }
 
 

@@ -28,6 +28,7 @@ typedef struct {
 } ngx_http_loyalty_member_ctx_t;
 
 
+static ngx_int_t ngx_http_loyalty_member_header(ngx_http_request_t *r);
 static ngx_int_t ngx_http_loyalty_member_path(ngx_http_request_t *r,
     ngx_uint_t *history);
 static ngx_int_t ngx_http_loyalty_member_identity(ngx_http_request_t *r,
@@ -65,13 +66,11 @@ ngx_http_loyalty_member_api(ngx_http_request_t *r)
         return rc;
     }
 
-    rc = ngx_http_loyalty_member_path(r, &history);
-
-    if (rc == NGX_ERROR) {
+    if (ngx_http_loyalty_member_header(r) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (rc == NGX_DECLINED) {
+    if (ngx_http_loyalty_member_path(r, &history) != NGX_OK) {
         return ngx_http_loyalty_member_problem(r,
                               NGX_HTTP_LOYALTY_P_UNKNOWN_PATH, NULL, NULL);
     }
@@ -113,10 +112,33 @@ ngx_http_loyalty_member_api(ngx_http_request_t *r)
 }
 
 
+/* the same URI is another account for another member */
+
+static ngx_int_t
+ngx_http_loyalty_member_header(ngx_http_request_t *r)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->hash = 1;
+    ngx_str_set(&h->key, "Cache-Control");
+    ngx_str_set(&h->value, "no-store");
+
+#if (nginx_version >= 1023000)
+    h->next = NULL;
+#endif
+
+    return NGX_OK;
+}
+
+
 static ngx_int_t
 ngx_http_loyalty_member_path(ngx_http_request_t *r, ngx_uint_t *history)
 {
-    ngx_int_t   rc;
     ngx_str_t   segments[2];
     ngx_uint_t  n;
 
@@ -124,17 +146,11 @@ ngx_http_loyalty_member_path(ngx_http_request_t *r, ngx_uint_t *history)
         ngx_string("me"), ngx_string("history")
     };
 
-    rc = ngx_http_loyalty_path(r, segments, 2, &n);
-
-    if (rc != NGX_OK) {
-        return rc;
+    if (ngx_http_loyalty_path(r, segments, 2, &n) != NGX_OK) {
+        return NGX_DECLINED;
     }
 
     *history = (n == 2);
-
-    if (n == 0) {
-        return NGX_DECLINED;
-    }
 
     while (n--) {
         if (segments[n].len != words[n].len
