@@ -7,6 +7,10 @@
 BUILD ?= $(CURDIR)/build
 JOBS ?= $(shell nproc)
 
+# whose ledger "make fsck" proves; the demo's when nothing is said
+REDIS ?= unix:build/demo/redis.sock
+PROGRAM ?=
+
 MODULE = $(BUILD)/ngx_http_loyalty_module.so
 DEPS = build-aux/deps.sh
 
@@ -25,7 +29,7 @@ help:
 	@echo "make fuzz       fuzzers, FUZZ_TIME=60 seconds each"
 	@echo "make lint       compiler warnings, style, Lua, Perl and shell"
 	@echo "make bench      measurements"
-	@echo "make fsck       proves every member's ledger; REDIS=, PROGRAM="
+	@echo "make fsck       proves every member's ledger; REDIS=host:port, PROGRAM="
 	@echo "make clean      removes build/"
 
 deps:
@@ -86,8 +90,7 @@ bench:
 
 fsck:
 	@$(DEPS) run
-	@bin/loyalty-fsck $(or $(REDIS),unix:$(BUILD)/demo/redis.sock) \
-	                  $(or $(PROGRAM),shop)
+	@bin/loyalty-fsck --redis $(REDIS) $(if $(PROGRAM),--program $(PROGRAM))
 
 clean:
 	rm -rf $(BUILD)

@@ -87,11 +87,14 @@ grep -nE '\bassert *\(' src/*/*.c | say "an assert"
 
 # ---- no state of ours outside configuration and connections ----
 
+grep -nE '^ *static +(volatile +)?(u?int[0-9a-z_]*|size_t|time_t|ngx_u?int_t|ngx_msec_t|ngx_pool_t *\*|void *\*|u_char *\*) *[a-z_]+( *=|;|\[)' \
+    src/*/*.c | say "a mutable global"
+
 if [ -f "$build/ngx_http_loyalty_module.so" ]; then
     nm "$build/ngx_http_loyalty_module.so" \
-    | awk '$2 ~ /^[bBdD]$/ { print $3 }' \
-    | grep -vE '_module$|_module_ctx$|_commands$|^ngx_module' \
-    | grep -E '^(ngx_http_)?loyalty' | grep -vxFf build-aux/tables.txt \
+    | awk '$2 ~ /^[bB]$/ && $3 ~ /loyalty/ && $3 !~ /_module_ctx$/ {
+               print $3
+           }' \
     | say "a mutable global"
 fi
 

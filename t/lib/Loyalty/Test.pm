@@ -10,7 +10,7 @@ package Loyalty::Test;
 #     my $t = Loyalty::Test->new(program => 'wallet points; ...');
 #     is($t->event({ id => 'a', member => 'm', type => 'purchase',
 #                    amount => '9.00' })->status, 200);
-#     is($t->me('m')->json->{wallets}[0]{balance}, 9);
+#     is($t->me('m')->json->{wallets}{points}{balance}, 9);
 #     done_testing();
 #
 # new(...) starts both.  It takes
