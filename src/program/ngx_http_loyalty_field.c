@@ -324,7 +324,7 @@ ngx_http_loyalty_field_real(double real, u_char *buf)
 
     for (precision = 15; precision <= 17; precision++) {
 
-        n = snprintf((char *) buf, NGX_HTTP_LOYALTY_TEXT, "%.*g", precision,
+        n = snprintf((char *) buf, NGX_HTTP_LOYALTY_DIGITS, "%.*g", precision,
                      real);
 
         if (strtod((char *) buf, NULL) == real) {
@@ -341,7 +341,7 @@ ngx_http_loyalty_field_value(ngx_http_loyalty_field_t *field,
     ngx_http_loyalty_program_t *program, ngx_http_loyalty_event_t *event,
     ngx_http_loyalty_item_t *item, ngx_str_t *value)
 {
-    u_char     buf[NGX_HTTP_LOYALTY_TEXT], *p;
+    u_char     buf[NGX_HTTP_LOYALTY_DIGITS], *p;
     ngx_int_t  rc;
 
     rc = ngx_http_loyalty_field_text(field, program, event, item, buf, value);

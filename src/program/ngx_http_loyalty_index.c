@@ -344,7 +344,7 @@ ngx_http_loyalty_index_values(ngx_conf_t *cf, ngx_http_loyalty_type_t *type,
             text = match->values[i];
 
         } else {
-            text.data = ngx_pnalloc(cf->pool, NGX_HTTP_LOYALTY_TEXT);
+            text.data = ngx_pnalloc(cf->pool, NGX_HTTP_LOYALTY_DIGITS);
             if (text.data == NULL) {
                 return NGX_ERROR;
             }
@@ -533,7 +533,7 @@ ngx_http_loyalty_index_type(ngx_http_loyalty_program_t *program,
 static void
 ngx_http_loyalty_search_values(ngx_http_loyalty_search_t *search)
 {
-    u_char                     buf[NGX_HTTP_LOYALTY_TEXT];
+    u_char                     buf[NGX_HTTP_LOYALTY_DIGITS];
     int64_t                    number;
     uint32_t                   hash;
     ngx_int_t                  rc;

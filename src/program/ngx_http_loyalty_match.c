@@ -412,7 +412,7 @@ ngx_http_loyalty_match_line(ngx_http_loyalty_program_t *program,
     ngx_http_loyalty_listener_t *listener, ngx_http_loyalty_match_t *match,
     ngx_http_loyalty_event_t *event, ngx_http_loyalty_item_t *item)
 {
-    u_char     buf[NGX_HTTP_LOYALTY_TEXT];
+    u_char     buf[NGX_HTTP_LOYALTY_DIGITS];
     int64_t    number;
     ngx_int_t  rc;
     ngx_str_t  text;

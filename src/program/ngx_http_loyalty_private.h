@@ -12,7 +12,7 @@
 
 #define NGX_HTTP_LOYALTY_RULES       1024            /* of one program */
 #define NGX_HTTP_LOYALTY_LISTENERS   (2 * NGX_HTTP_LOYALTY_RULES)
-#define NGX_HTTP_LOYALTY_TEXT        64              /* a number as text */
+#define NGX_HTTP_LOYALTY_DIGITS        64              /* a number as text */
 
 
 typedef struct ngx_http_loyalty_index_s  ngx_http_loyalty_index_t;
@@ -117,7 +117,7 @@ ngx_int_t ngx_http_loyalty_field_number(ngx_http_loyalty_field_t *field,
     ngx_http_loyalty_event_t *event, ngx_http_loyalty_item_t *item,
     int64_t *number);
 
-/* the value as text; buf has NGX_HTTP_LOYALTY_TEXT bytes and may hold it */
+/* the value as text; buf has NGX_HTTP_LOYALTY_DIGITS bytes and may hold it */
 ngx_int_t ngx_http_loyalty_field_text(ngx_http_loyalty_field_t *field,
     ngx_http_loyalty_program_t *program, ngx_http_loyalty_event_t *event,
     ngx_http_loyalty_item_t *item, u_char *buf, ngx_str_t *value);
