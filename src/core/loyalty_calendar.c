@@ -524,7 +524,7 @@ loyalty_rfc3339_format(unsigned char *dst, int64_t ms)
     unsigned char  *p;
 
     sec = loyalty_floor(ms, 1000);
-    ms -= sec * 1000;
+    ms = (ms % 1000 + 1000) % 1000;
     day = loyalty_floor(sec, LOYALTY_DAY_S);
     sec -= day * LOYALTY_DAY_S;
 
