@@ -177,7 +177,7 @@ ngx_http_loyalty_arg_rule(ngx_http_loyalty_program_t *program,
     ngx_http_loyalty_hit_t *hit, ngx_http_loyalty_event_t *event,
     loyalty_mpw_t *w, ngx_uint_t *n)
 {
-    u_char         *mark;
+    u_char         *mark, *args;
     ngx_int_t       rc;
     loyalty_mpr_t   r;
 
@@ -185,7 +185,7 @@ ngx_http_loyalty_arg_rule(ngx_http_loyalty_program_t *program,
 
     loyalty_mpw_str(w, hit->rule->blob.data, hit->rule->blob.len);
 
-    loyalty_mpr_init(&r, w->pos, 0);
+    args = w->pos;
 
     rc = hit->rule->game->args(program, hit, event, w);
 
@@ -200,7 +200,9 @@ ngx_http_loyalty_arg_rule(ngx_http_loyalty_program_t *program,
 
     (*n)++;
 
-    for (r.end = w->pos; r.pos < r.end; (*n)++) {
+    loyalty_mpr_init(&r, args, w->pos - args);
+
+    for ( /* void */ ; r.pos < r.end; (*n)++) {
         if (loyalty_mpr_skip(&r) != 0) {
             return NGX_ERROR;
         }
