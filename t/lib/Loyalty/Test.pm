@@ -19,6 +19,7 @@ package Loyalty::Test;
 #               "redis" line is put before it unless it has one
 #     name      of the program instead of "shop"
 #     main events http server    more text for these places of nginx.conf
+#     modules   load_module lines instead of the one for this module
 #     conf      a whole nginx.conf instead
 #     files     { name => content } to write first
 #     workers   1
@@ -211,7 +212,8 @@ sub _conf_main {
         'pid %%TESTDIR%%/nginx.pid;',
         'error_log %%TESTDIR%%/error.log ' . ($ENV{LOYALTY_LOG} || 'info')
             . ';',
-        $self->{module} eq 'static' ? () : 'load_module %%MODULE%%;',
+        $self->{module} eq 'static' ? ()
+            : $arg{modules} // 'load_module %%MODULE%%;',
         $arg{main} // '', '';
 }
 

@@ -1,0 +1,140 @@
+#!/usr/bin/perl
+
+# The reference and the code say the same: every directive with its contexts,
+# every problem, every metric; and the examples are configurations that nginx
+# accepts.
+
+use strict;
+use warnings;
+
+use Test::More;
+
+use lib 't/lib';
+use Loyalty::Test;
+
+
+sub slurp {
+    my ($file) = @_;
+    open my $fh, '<', $file or die "$file: $!";
+    local $/;
+    return scalar <$fh>;
+}
+
+
+# ---- directives ----
+
+my %place = (
+    NGX_HTTP_MAIN_CONF => 'http', NGX_HTTP_SRV_CONF => 'server',
+    NGX_HTTP_LOC_CONF => 'location',
+    NGX_LOYALTY_PROGRAM_CONF => 'loyalty_program',
+);
+
+my (%code, %docs);
+
+for my $file (glob 'src/*/*.c') {
+    my $text = slurp($file);
+
+    while ($text =~ /^static ngx_command_t .*?^};/msg) {
+        my $table = $&;
+
+        while ($table =~ /\{ ngx_string\("(\w+)"\),\s+([A-Z0-9_|\s]+),/g) {
+            my ($name, $flags) = ($1, $2);
+
+            for my $flag ($flags =~ /NGX_(?:HTTP|LOYALTY)_\w+_CONF\b/g) {
+                my $place = $place{$flag}
+                         // lc(($flag =~ /^NGX_LOYALTY_(\w+)_CONF$/)[0]);
+                $code{$name}{$place} = 1;
+            }
+        }
+    }
+}
+
+my $directives = slurp('docs/directives.md');
+
+while ($directives =~ /^### (\w+)\n(.*?)(?=^##|\z)/msg) {
+    my ($name, $text) = ($1, $2);
+
+    my ($syntax) = $text =~ /^\*\*Syntax:\*\* `(.*)`/m;
+    like($syntax // '', qr/^$name\b/, "$name has its syntax");
+    like($text, qr/^\*\*Default:\*\* (?:—|`$name .*;`)/m,
+         "$name has a default or says that it has none");
+
+    my ($contexts) = $text =~ /^\*\*Context:\*\* (.*)$/m;
+    $docs{$name}{$_} = 1 for ($contexts // '') =~ /`(\w+)`/g;
+}
+
+cmp_ok(scalar keys %code, '>', 20, 'directives were found');
+is_deeply(\%docs, \%code, 'the directives of the reference are the code\'s');
+
+for my $name (sort keys %code) {
+    next if exists $docs{$name};
+    fail("$name is in docs/directives.md");
+}
+
+
+# ---- problems ----
+
+my $api = slurp('docs/api.md');
+
+my %problems = slurp('src/http/ngx_http_loyalty_problem.c')
+             =~ /\{ ngx_string\("(\w+)"\), (\d{3}),/g;
+my %told;
+
+while ($api =~ /^\| (\d{3}) \| `(\w+)` \|/mg) {
+    $told{$2} = $1;
+}
+
+cmp_ok(scalar keys %problems, '>', 10, 'problems were found');
+is_deeply(\%told, \%problems, 'the problems of the reference are the code\'s');
+
+
+# ---- metrics ----
+
+my $t = Loyalty::Test->new(program => 'wallet points;');
+
+my $page = $t->get('/metrics')->body;
+my @metrics = sort $page =~ /^# TYPE (\S+)/mg;
+my %metrics = map { $_ => 1 } $api =~ /^\| `(nginx_loyalty_\w+)` \|/mg;
+
+cmp_ok(scalar @metrics, '>', 10, 'metrics were found');
+is_deeply([sort keys %metrics], \@metrics,
+          'the metrics of the reference are the page\'s');
+
+my %labels = map { $_ => 1 } $page =~ /[{,](\w+)="/g;
+
+for my $label (sort keys %labels) {
+    like($api, qr/`$label`/, "the label $label is explained");
+}
+
+
+# ---- examples ----
+
+for my $file ('README.md', 'docs/directives.md') {
+    my @examples = slurp($file) =~ /^```nginx\n(.*?)^```/msg;
+
+    cmp_ok(scalar @examples, '>', 0, "$file has examples");
+
+    for my $n (1 .. @examples) {
+        my $example = $examples[$n - 1];
+
+        # a part of http {}, of loyalty_program or of server
+        my %where = $example =~ /^loyalty_program\b/m ? (http => $example)
+                  : $example =~ /^\s*location\b/m
+                  ? (program => 'wallet points;', server => $example)
+                  : (program => "wallet points;\n$example");
+
+        my ($ok, $output) = Loyalty::Test->check(%where);
+        ok($ok, "$file, example $n") or diag($output, $example);
+    }
+}
+
+my $demo = slurp('conf/demo.conf');
+my $module = $ENV{LOYALTY_MODULE} // '';
+
+$demo =~ s/^load_module .*\n/$module eq 'static' ? '' : "load_module %%MODULE%%;\n"/me;
+
+my ($ok, $output) = Loyalty::Test->check(conf => $demo);
+ok($ok, 'conf/demo.conf') or diag($output);
+
+
+done_testing();
