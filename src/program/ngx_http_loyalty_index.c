@@ -2,7 +2,7 @@
  * The index: from an event's type to the listeners that may hear it.
  *
  * A type's listeners have positions in the order of their rules.  One that
- * asks for an equality ("partner = acme", "offer in 1 2 3") is found by
+ * asks for an equality ("partner = acme", "item.sku in a1 a2") is found by
  * that value alone; the others are candidates of every event of the type.
  * So an event costs as much as the rules that may match it, however many the
  * program has.  Candidates are a bitmap, which keeps the rules' order.
@@ -56,6 +56,8 @@ static ngx_http_loyalty_type_t *ngx_http_loyalty_index_type(
     ngx_http_loyalty_program_t *program, ngx_str_t *name);
 static void ngx_http_loyalty_search_values(
     ngx_http_loyalty_search_t *search);
+static void ngx_http_loyalty_search_value(ngx_http_loyalty_search_t *search,
+    ngx_uint_t n, ngx_http_loyalty_item_t *item);
 static ngx_uint_t ngx_http_loyalty_index_size(ngx_uint_t n);
 static uint32_t ngx_http_loyalty_value_hash(ngx_uint_t field,
     ngx_str_t *text);
@@ -293,30 +295,35 @@ ngx_http_loyalty_index_listeners(ngx_conf_t *cf,
 }
 
 
-/* the line that is looked up: an equality, else one of several values */
+/*
+ * The line that is looked up: about the event rather than its items, one
+ * value rather than several.
+ */
 
 static ngx_http_loyalty_match_t *
 ngx_http_loyalty_index_equality(ngx_http_loyalty_listener_t *listener)
 {
-    ngx_uint_t                 i;
+    ngx_uint_t                 i, rank, best;
     ngx_http_loyalty_match_t  *match, *found;
 
     match = listener->matches.elts;
     found = NULL;
+    best = 0;
 
     for (i = 0; i < listener->matches.nelts; i++) {
 
-        if (match[i].field.item
-            || match[i].field.which == NGX_HTTP_LOYALTY_FIELD_VARIABLE)
+        if (match[i].field.which == NGX_HTTP_LOYALTY_FIELD_VARIABLE
+            || (match[i].op != NGX_HTTP_LOYALTY_OP_EQ
+                && match[i].op != NGX_HTTP_LOYALTY_OP_IN))
         {
             continue;
         }
 
-        if (match[i].op == NGX_HTTP_LOYALTY_OP_EQ) {
-            return &match[i];
-        }
+        rank = (match[i].field.item ? 1 : 3)
+               + (match[i].op == NGX_HTTP_LOYALTY_OP_EQ);
 
-        if (match[i].op == NGX_HTTP_LOYALTY_OP_IN && found == NULL) {
+        if (rank > best) {
+            best = rank;
             found = &match[i];
         }
     }
@@ -533,55 +540,80 @@ ngx_http_loyalty_index_type(ngx_http_loyalty_program_t *program,
 static void
 ngx_http_loyalty_search_values(ngx_http_loyalty_search_t *search)
 {
+    ngx_uint_t                 i, n;
+    ngx_http_loyalty_field_t  *field;
+    ngx_http_loyalty_event_t  *event;
+
+    event = search->event;
+    field = search->type->fields.elts;
+
+    for (i = 0; i < search->type->fields.nelts; i++) {
+
+        if (!field[i].item) {
+            ngx_http_loyalty_search_value(search, i, NULL);
+            continue;
+        }
+
+        for (n = 0; n < event->nitems; n++) {
+            ngx_http_loyalty_search_value(search, i, &event->items[n]);
+        }
+    }
+}
+
+
+static void
+ngx_http_loyalty_search_value(ngx_http_loyalty_search_t *search,
+    ngx_uint_t n, ngx_http_loyalty_item_t *item)
+{
     u_char                     buf[NGX_HTTP_LOYALTY_DIGITS];
     int64_t                    number;
     uint32_t                   hash;
     ngx_int_t                  rc;
     ngx_str_t                  text;
-    ngx_uint_t                 i, n, *position;
+    ngx_uint_t                 i, *position;
     ngx_http_loyalty_type_t   *type;
     ngx_http_loyalty_field_t  *field;
     ngx_http_loyalty_value_t  *value;
 
     type = search->type;
-    field = type->fields.elts;
+    field = (ngx_http_loyalty_field_t *) type->fields.elts + n;
 
-    for (i = 0; i < type->fields.nelts; i++) {
+    if (ngx_http_loyalty_field_is_number(field)) {
+        rc = ngx_http_loyalty_field_number(field, search->event, item,
+                                           &number);
+        text.data = buf;
+        text.len = ngx_sprintf(buf, "%L", number) - buf;
 
-        if (ngx_http_loyalty_field_is_number(&field[i])) {
-            rc = ngx_http_loyalty_field_number(&field[i], search->event, NULL,
-                                               &number);
-            text.data = buf;
-            text.len = ngx_sprintf(buf, "%L", number) - buf;
+    } else {
+        rc = ngx_http_loyalty_field_text(field, search->program,
+                                         search->event, item, buf, &text);
+    }
 
-        } else {
-            rc = ngx_http_loyalty_field_text(&field[i], search->program,
-                                             search->event, NULL, buf, &text);
+    if (rc != NGX_OK) {
+        return;
+    }
+
+    hash = ngx_http_loyalty_value_hash(n, &text);
+
+    for ( ;; ) {
+        value = type->values[hash++ & type->mask];
+
+        if (value == NULL) {
+            return;
         }
 
-        if (rc != NGX_OK) {
-            continue;
+        if (value->field == n && value->text.len == text.len
+            && ngx_memcmp(value->text.data, text.data, text.len) == 0)
+        {
+            break;
         }
+    }
 
-        hash = ngx_http_loyalty_value_hash(i, &text);
+    position = value->positions.elts;
 
-        while ((value = type->values[hash & type->mask]) != NULL) {
-
-            if (value->field == i && value->text.len == text.len
-                && ngx_memcmp(value->text.data, text.data, text.len) == 0)
-            {
-                position = value->positions.elts;
-
-                for (n = 0; n < value->positions.nelts; n++) {
-                    search->candidates[position[n] / 64] |=
-                                        (uint64_t) 1 << (position[n] % 64);
-                }
-
-                break;
-            }
-
-            hash++;
-        }
+    for (i = 0; i < value->positions.nelts; i++) {
+        search->candidates[position[i] / 64] |=
+                                         (uint64_t) 1 << (position[i] % 64);
     }
 }
 
