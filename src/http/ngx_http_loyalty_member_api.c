@@ -13,6 +13,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_loyalty_event.h"
 #include "ngx_http_loyalty_member.h"
 
 
@@ -168,8 +169,6 @@ static ngx_int_t
 ngx_http_loyalty_member_identity(ngx_http_request_t *r, ngx_str_t *member,
     ngx_http_loyalty_problem_e *problem, ngx_str_t *detail)
 {
-    u_char                       *p, *last;
-    uint32_t                      c;
     ngx_http_loyalty_loc_conf_t  *llcf;
 
     llcf = ngx_http_get_module_loc_conf(r, ngx_http_loyalty_module);
@@ -184,23 +183,11 @@ ngx_http_loyalty_member_identity(ngx_http_request_t *r, ngx_str_t *member,
         return NGX_DECLINED;
     }
 
-    *problem = NGX_HTTP_LOYALTY_P_INVALID_FIELD;
-
-    if (member->len > NGX_HTTP_LOYALTY_ID) {
-        ngx_str_set(detail, "the member's id is over 128 bytes");
+    if (ngx_http_loyalty_text_check(member, NGX_HTTP_LOYALTY_ID) != NGX_OK) {
+        *problem = NGX_HTTP_LOYALTY_P_INVALID_FIELD;
+        ngx_str_set(detail, "the member's id is not 1 to 128 bytes of "
+                            "printable UTF-8");
         return NGX_DECLINED;
-    }
-
-    p = member->data;
-    last = p + member->len;
-
-    while (p < last) {
-        c = ngx_utf8_decode(&p, last - p);
-
-        if (c > 0x10ffff || c < 0x20 || (c >= 0x7f && c < 0xa0)) {
-            ngx_str_set(detail, "the member's id is not printable UTF-8");
-            return NGX_DECLINED;
-        }
     }
 
     return NGX_OK;
@@ -230,6 +217,8 @@ ngx_http_loyalty_member_start(ngx_http_request_t *r,
 
     cln->handler = ngx_http_loyalty_member_cleanup;
     cln->data = ctx;
+
+    ngx_http_set_ctx(r, ctx, ngx_http_loyalty_module);
 
     ctx->op = ngx_http_loyalty_member_call(ctx, &status);
 
@@ -326,6 +315,12 @@ ngx_http_loyalty_member_done(void *data, ngx_http_loyalty_status_e status,
 
     r = ctx->request;
     c = r->connection;
+
+    /* post_action goes on with the request of a client that has gone */
+
+    if (ngx_http_get_module_ctx(r, ngx_http_loyalty_module) != ctx) {
+        return;
+    }
 
     ngx_http_set_log_request(c->log, r);
 

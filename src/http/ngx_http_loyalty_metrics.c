@@ -90,7 +90,7 @@ static const ngx_http_loyalty_metric_t  ngx_http_loyalty_metrics_table[] = {
       NGX_HTTP_LOYALTY_STAT_CONNECTS },
 
     { "redis_reconnects_total", "counter",
-      "Attempts to connect to Redis again.", NULL, NULL,
+      "Connections that took the place of a lost one.", NULL, NULL,
       NGX_HTTP_LOYALTY_STAT_RECONNECTS },
 
     { "redis_late_replies_total", "counter",
