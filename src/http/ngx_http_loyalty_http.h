@@ -144,6 +144,28 @@ ngx_int_t ngx_http_loyalty_hashes_parse(ngx_str_t *reply,
 ngx_int_t ngx_http_loyalty_record_parse(ngx_pool_t *pool, ngx_str_t *data,
     ngx_http_loyalty_record_t *record);
 
+/*
+ * One entry of a record, whatever its kind: those that are not a game's own
+ * have names here.
+ */
+
+#define NGX_HTTP_LOYALTY_E_POINTS     1
+#define NGX_HTTP_LOYALTY_E_TIER      10
+#define NGX_HTTP_LOYALTY_E_REVERSES  11
+#define NGX_HTTP_LOYALTY_E_OWED      13
+
+typedef struct {
+    ngx_uint_t                    kind;
+    ngx_uint_t                    game;           /* kind of its rules, 0:
+                                                     not a game's */
+    loyalty_mpr_t                 values;         /* behind the kind, and not
+                                                     further */
+} ngx_http_loyalty_entry_t;
+
+/* r stands before an entry and then behind it; NGX_DONE: there is none */
+ngx_int_t ngx_http_loyalty_entry_next(loyalty_mpr_t *r,
+    ngx_http_loyalty_entry_t *entry);
+
 /* "effects":[...] and "balances":{...} without braces around them */
 ngx_int_t ngx_http_loyalty_effects_json(ngx_http_loyalty_program_t *program,
     ngx_http_loyalty_record_t *record, loyalty_out_t *out);

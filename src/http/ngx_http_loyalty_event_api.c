@@ -1,0 +1,672 @@
+/*
+ * The event API: what the shop's servers call.
+ *
+ *     POST events               one event, an array of them, or NDJSON
+ *     POST events/ID/reversal   takes an event back, whole or in part
+ *
+ * A request is read, becomes one step or a batch of steps, and is answered
+ * when Redis has decided.  While it waits the client may go away: the
+ * cleanup detaches what is under way, whose outcome stands, and a repeat
+ * finds it as a duplicate.
+ */
+
+#include "ngx_http_loyalty_event.h"
+
+
+#define NGX_HTTP_LOYALTY_BODY_FIRST   16384
+#define NGX_HTTP_LOYALTY_REPLY_FIRST  1024
+
+
+typedef struct {
+    ngx_http_loyalty_step_t       step;           /* a single one */
+    ngx_http_loyalty_batch_t     *batch;          /* or many */
+    ngx_str_t                     event;          /* to reverse */
+    u_char                       *body;
+    u_char                       *last;
+    u_char                       *end;
+    off_t                         max;            /* bytes of the body */
+    unsigned                      reversal:1;
+    unsigned                      ndjson:1;
+    unsigned                      unbuffered:1;
+} ngx_http_loyalty_event_ctx_t;
+
+
+static ngx_uint_t ngx_http_loyalty_event_again(ngx_http_request_t *r);
+static ngx_int_t ngx_http_loyalty_event_path(ngx_http_request_t *r,
+    ngx_http_loyalty_event_ctx_t *ctx);
+static ngx_int_t ngx_http_loyalty_event_type(ngx_http_request_t *r,
+    ngx_http_loyalty_event_ctx_t *ctx);
+static ngx_int_t ngx_http_loyalty_event_problem(ngx_http_request_t *r,
+    ngx_http_loyalty_problem_e problem, ngx_str_t *detail,
+    ngx_str_t *pointer, ngx_str_t *allow);
+static ngx_int_t ngx_http_loyalty_event_fault(ngx_http_request_t *r,
+    ngx_http_loyalty_fault_t *fault);
+static ngx_int_t ngx_http_loyalty_event_too_large(ngx_http_request_t *r,
+    off_t max);
+
+static ngx_int_t ngx_http_loyalty_event_read(ngx_http_request_t *r,
+    ngx_http_loyalty_event_ctx_t *ctx);
+static void ngx_http_loyalty_event_body(ngx_http_request_t *r);
+static ngx_int_t ngx_http_loyalty_event_collect(ngx_http_request_t *r,
+    ngx_http_loyalty_event_ctx_t *ctx);
+static ngx_int_t ngx_http_loyalty_event_room(ngx_http_request_t *r,
+    ngx_http_loyalty_event_ctx_t *ctx, off_t size);
+static ngx_int_t ngx_http_loyalty_event_copy(ngx_http_request_t *r,
+    ngx_http_loyalty_event_ctx_t *ctx, ngx_buf_t *b);
+
+static ngx_int_t ngx_http_loyalty_event_run(ngx_http_request_t *r,
+    ngx_http_loyalty_event_ctx_t *ctx);
+static void ngx_http_loyalty_event_done(void *data,
+    ngx_http_loyalty_status_e status, ngx_http_loyalty_reply_t *reply);
+static void ngx_http_loyalty_event_cleanup(void *data);
+
+
+ngx_int_t
+ngx_http_loyalty_event_api(ngx_http_request_t *r)
+{
+    ngx_int_t                      rc;
+    ngx_http_cleanup_t            *cln;
+    ngx_http_loyalty_loc_conf_t   *llcf;
+    ngx_http_loyalty_event_ctx_t  *ctx;
+
+    static ngx_str_t  allow = ngx_string("POST");
+    static ngx_str_t  main = ngx_string("only a request of a client's own is "
+                                        "answered, and only once");
+    static ngx_str_t  types = ngx_string("application/json or "
+                                         "application/x-ndjson is expected");
+
+    /*
+     * The body belongs to the main request.  A subrequest that came here (a
+     * mirror, SSI) would tell its event once more, and so would a request
+     * that has been here and is redirected back.
+     */
+
+    if (r != r->main || ngx_http_loyalty_event_again(r)) {
+        return ngx_http_loyalty_event_problem(r,
+                                              NGX_HTTP_LOYALTY_P_UNKNOWN_PATH,
+                                              &main, NULL, NULL);
+    }
+
+    llcf = ngx_http_get_module_loc_conf(r, ngx_http_loyalty_module);
+
+    ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_loyalty_event_ctx_t));
+    cln = ngx_http_cleanup_add(r, 0);
+
+    if (ctx == NULL || cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    cln->handler = ngx_http_loyalty_event_cleanup;
+    cln->data = ctx;
+
+    ctx->step.request = r;
+    ctx->step.program = llcf->program;
+
+    ngx_http_set_ctx(r, ctx, ngx_http_loyalty_module);
+
+    rc = ngx_http_loyalty_event_path(r, ctx);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (r->method != NGX_HTTP_POST) {
+        return ngx_http_loyalty_event_problem(r, NGX_HTTP_LOYALTY_P_METHOD,
+                                              NULL, NULL, &allow);
+    }
+
+    if (ngx_http_loyalty_event_type(r, ctx) != NGX_OK) {
+        return ngx_http_loyalty_event_problem(r,
+                                          NGX_HTTP_LOYALTY_P_UNSUPPORTED_TYPE,
+                                          &types, NULL, NULL);
+    }
+
+    ctx->max = NGX_HTTP_LOYALTY_BODY;
+
+    if (llcf->max_body && llcf->max_body < ctx->max) {
+        ctx->max = llcf->max_body;
+    }
+
+    if (r->headers_in.content_length_n > ctx->max) {
+        return ngx_http_loyalty_event_too_large(r, ctx->max);
+    }
+
+    return ngx_http_loyalty_event_read(r, ctx);
+}
+
+
+/* the context of a redirected request is gone, its cleanups are not */
+
+static ngx_uint_t
+ngx_http_loyalty_event_again(ngx_http_request_t *r)
+{
+    ngx_http_cleanup_t  *cln;
+
+    for (cln = r->main->cleanup; cln != NULL; cln = cln->next) {
+        if (cln->handler == ngx_http_loyalty_event_cleanup) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_event_path(ngx_http_request_t *r,
+    ngx_http_loyalty_event_ctx_t *ctx)
+{
+    ngx_str_t   segments[3];
+    ngx_uint_t  n;
+
+    static ngx_str_t  paths = ngx_string("events and events/ID/reversal are "
+                                         "what there is");
+    static ngx_str_t  id = ngx_string("the id in the path is not UTF-8 "
+                                      "without control characters");
+
+    if (ngx_http_loyalty_path(r, segments, 3, &n) == NGX_OK
+        && segments[0].len == 6
+        && ngx_memcmp(segments[0].data, "events", 6) == 0)
+    {
+        if (n == 1) {
+            return NGX_OK;
+        }
+
+        if (n == 3 && segments[2].len == 8
+            && ngx_memcmp(segments[2].data, "reversal", 8) == 0)
+        {
+            ctx->reversal = 1;
+            ctx->event = segments[1];
+
+            if (ngx_http_loyalty_text_check(&segments[1],
+                                            NGX_HTTP_LOYALTY_ID)
+                == NGX_OK)
+            {
+                return NGX_OK;
+            }
+
+            return ngx_http_loyalty_event_problem(r,
+                                             NGX_HTTP_LOYALTY_P_INVALID_FIELD,
+                                             &id, NULL, NULL);
+        }
+    }
+
+    return ngx_http_loyalty_event_problem(r, NGX_HTTP_LOYALTY_P_UNKNOWN_PATH,
+                                          &paths, NULL, NULL);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_event_type(ngx_http_request_t *r,
+    ngx_http_loyalty_event_ctx_t *ctx)
+{
+    u_char     *p, *last;
+    ngx_str_t   type;
+
+    static ngx_str_t  json = ngx_string("application/json");
+    static ngx_str_t  ndjson = ngx_string("application/x-ndjson");
+
+    if (r->headers_in.content_type == NULL) {
+        return NGX_DECLINED;
+    }
+
+    type = r->headers_in.content_type->value;
+    last = type.data + type.len;
+
+    /* parameters do not matter: JSON is UTF-8 */
+
+    for (p = type.data; p < last; p++) {
+        if (*p == ';' || *p == ' ' || *p == '\t') {
+            break;
+        }
+    }
+
+    type.len = p - type.data;
+
+    while (p < last && (*p == ' ' || *p == '\t')) {
+        p++;
+    }
+
+    if (p < last && *p != ';') {
+        return NGX_DECLINED;
+    }
+
+    if (type.len == json.len
+        && ngx_strncasecmp(type.data, json.data, json.len) == 0)
+    {
+        return NGX_OK;
+    }
+
+    if (type.len == ndjson.len && !ctx->reversal
+        && ngx_strncasecmp(type.data, ndjson.data, ndjson.len) == 0)
+    {
+        ctx->ndjson = 1;
+        return NGX_OK;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_event_problem(ngx_http_request_t *r,
+    ngx_http_loyalty_problem_e problem, ngx_str_t *detail,
+    ngx_str_t *pointer, ngx_str_t *allow)
+{
+    ngx_http_loyalty_loc_conf_t  *llcf;
+
+    llcf = ngx_http_get_module_loc_conf(r, ngx_http_loyalty_module);
+
+    ngx_http_loyalty_stat_request(llcf->program, NGX_HTTP_LOYALTY_API_EVENT,
+                                  problem);
+
+    return ngx_http_loyalty_problem_send(r, problem, detail, pointer, allow);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_event_fault(ngx_http_request_t *r,
+    ngx_http_loyalty_fault_t *fault)
+{
+    return ngx_http_loyalty_event_problem(r, fault->problem, &fault->detail,
+                                          &fault->pointer, NULL);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_event_too_large(ngx_http_request_t *r, off_t max)
+{
+    ngx_http_loyalty_fault_t  fault;
+
+    ngx_http_loyalty_fault(&fault, NGX_HTTP_LOYALTY_P_TOO_LARGE,
+                           "a body of at most %O bytes is expected", max);
+
+    return ngx_http_loyalty_event_fault(r, &fault);
+}
+
+
+/*
+ * A body that fits into nginx's buffer is read as usual.  A larger one would
+ * go through a temporary file, and one of unknown length past the limit that
+ * is ours to watch: these are taken as they come.
+ */
+
+static ngx_int_t
+ngx_http_loyalty_event_read(ngx_http_request_t *r,
+    ngx_http_loyalty_event_ctx_t *ctx)
+{
+    ngx_int_t                  rc;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    if (r->headers_in.chunked
+        || r->headers_in.content_length_n
+           > (off_t) clcf->client_body_buffer_size)
+    {
+        r->request_body_no_buffering = 1;
+    }
+
+    rc = ngx_http_read_client_request_body(r, ngx_http_loyalty_event_body);
+
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        return rc;
+    }
+
+    return NGX_DONE;
+}
+
+
+/* called when the body is there, or as it comes */
+
+static void
+ngx_http_loyalty_event_body(ngx_http_request_t *r)
+{
+    ngx_int_t                      rc;
+    ngx_http_loyalty_event_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_loyalty_module);
+
+    if (r->reading_body) {
+        ctx->unbuffered = 1;
+    }
+
+    for ( ;; ) {
+
+        rc = ngx_http_loyalty_event_collect(r, ctx);
+
+        if (rc == NGX_DECLINED) {
+            ngx_http_finalize_request(r,
+                              ngx_http_loyalty_event_too_large(r, ctx->max));
+            return;
+        }
+
+        if (rc != NGX_OK) {
+            ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+            return;
+        }
+
+        if (!r->reading_body) {
+            break;
+        }
+
+        rc = ngx_http_read_unbuffered_request_body(r);
+
+        if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+            ngx_http_finalize_request(r, rc);
+            return;
+        }
+
+        if (rc == NGX_AGAIN && r->request_body->bufs == NULL) {
+            r->read_event_handler = ngx_http_loyalty_event_body;
+            return;
+        }
+    }
+
+    rc = ngx_http_loyalty_event_run(r, ctx);
+
+    if (rc == NGX_AGAIN) {
+        rc = ngx_http_loyalty_event_wait(r);
+
+        if (rc == NGX_OK) {
+            return;
+        }
+    }
+
+    ngx_http_finalize_request(r, rc);
+}
+
+
+/* NGX_DECLINED: the body is too large */
+
+static ngx_int_t
+ngx_http_loyalty_event_collect(ngx_http_request_t *r,
+    ngx_http_loyalty_event_ctx_t *ctx)
+{
+    ngx_int_t     rc;
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl, *next;
+
+    if (r->request_body == NULL) {
+        return NGX_OK;
+    }
+
+    cl = r->request_body->bufs;
+
+    if (cl == NULL) {
+        return NGX_OK;
+    }
+
+    b = cl->buf;
+
+    if (cl->next == NULL && ngx_buf_in_memory(b) && !r->reading_body
+        && ctx->body == NULL)
+    {
+        /* all of it in one piece */
+
+        ctx->body = b->pos;
+        ctx->last = b->last;
+        ctx->end = b->last;
+
+        return (b->last - b->pos > ctx->max) ? NGX_DECLINED : NGX_OK;
+    }
+
+    for ( /* void */ ; cl != NULL; cl = next) {
+
+        next = cl->next;
+
+        rc = ngx_http_loyalty_event_copy(r, ctx, cl->buf);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        /* nginx reuses what is consumed; a body that another module had
+           read before is left as it is */
+
+        if (ctx->unbuffered) {
+            cl->buf->pos = cl->buf->last;
+            ngx_free_chain(r->pool, cl);
+        }
+    }
+
+    if (ctx->unbuffered) {
+        r->request_body->bufs = NULL;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_event_copy(ngx_http_request_t *r,
+    ngx_http_loyalty_event_ctx_t *ctx, ngx_buf_t *b)
+{
+    off_t      size, offset;
+    ssize_t    n;
+    ngx_int_t  rc;
+
+    size = ngx_buf_in_memory(b) ? b->last - b->pos
+                                : b->in_file ? b->file_last - b->file_pos : 0;
+
+    rc = ngx_http_loyalty_event_room(r, ctx, size);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_buf_in_memory(b)) {
+        ctx->last = ngx_cpymem(ctx->last, b->pos, size);
+        return NGX_OK;
+    }
+
+    for (offset = b->file_pos; size > 0; offset += n, size -= n) {
+
+        n = ngx_read_file(b->file, ctx->last, (size_t) size, offset);
+
+        if (n == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (n == 0) {
+            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                          "the temporary file of the request body ended "
+                          "early");
+            return NGX_ERROR;
+        }
+
+        ctx->last += n;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_event_room(ngx_http_request_t *r,
+    ngx_http_loyalty_event_ctx_t *ctx, off_t size)
+{
+    off_t    used, total;
+    u_char  *p;
+
+    used = ctx->last - ctx->body;
+
+    if (size > ctx->max - used) {
+        return NGX_DECLINED;
+    }
+
+    if (size <= ctx->end - ctx->last) {
+        return NGX_OK;
+    }
+
+    if (r->headers_in.chunked) {
+        total = ngx_max(2 * (ctx->end - ctx->body),
+                        NGX_HTTP_LOYALTY_BODY_FIRST);
+
+    } else {
+        total = r->headers_in.content_length_n;
+    }
+
+    total = ngx_max(total, used + size);
+
+    p = ngx_palloc(r->pool, (size_t) total);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (used) {
+        ngx_memcpy(p, ctx->body, (size_t) used);
+        ngx_pfree(r->pool, ctx->body);
+    }
+
+    ctx->body = p;
+    ctx->last = p + used;
+    ctx->end = p + total;
+
+    return NGX_OK;
+}
+
+
+/* NGX_AGAIN: a step is under way; else what the request is finalized with */
+
+static ngx_int_t
+ngx_http_loyalty_event_run(ngx_http_request_t *r,
+    ngx_http_loyalty_event_ctx_t *ctx)
+{
+    json_t                     *json;
+    ngx_int_t                   rc;
+    ngx_str_t                   text;
+    ngx_http_loyalty_fault_t    fault;
+    ngx_http_loyalty_step_t    *step;
+
+    step = &ctx->step;
+
+    text.data = ctx->body;
+    text.len = ctx->last - ctx->body;
+
+    if (ctx->ndjson) {
+        rc = ngx_http_loyalty_batch_lines(r, step->program, &text,
+                                          &ctx->batch, &fault);
+
+        return rc == NGX_ERROR ? ngx_http_loyalty_event_fault(r, &fault) : rc;
+    }
+
+    json = ngx_http_loyalty_json(&text, &fault);
+    if (json == NULL) {
+        return ngx_http_loyalty_event_fault(r, &fault);
+    }
+
+    if (json_is_array(json) && !ctx->reversal) {
+        rc = ngx_http_loyalty_batch_array(r, step->program, json,
+                                          &ctx->batch, &fault);
+
+        return rc == NGX_ERROR ? ngx_http_loyalty_event_fault(r, &fault) : rc;
+    }
+
+    step->json = json;
+
+    if (ctx->reversal) {
+        rc = ngx_http_loyalty_step_reversal(step, &ctx->event,
+                                            ngx_http_loyalty_event_done, ctx,
+                                            &fault);
+
+    } else {
+        rc = ngx_http_loyalty_step_event(step, NGX_HTTP_LOYALTY_INTERACTIVE,
+                                         ngx_http_loyalty_event_done, ctx,
+                                         &fault);
+    }
+
+    return rc == NGX_OK ? NGX_AGAIN : ngx_http_loyalty_event_fault(r, &fault);
+}
+
+
+ngx_int_t
+ngx_http_loyalty_event_wait(ngx_http_request_t *r)
+{
+    ngx_event_t  *rev;
+
+    rev = r->connection->read;
+
+    r->read_event_handler = ngx_http_test_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    if (rev->ready) {
+        ngx_post_event(rev, &ngx_posted_events);
+
+    } else if (ngx_handle_read_event(rev, 0) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_loyalty_event_waits(ngx_http_request_t *r,
+    ngx_http_loyalty_batch_t *batch)
+{
+    ngx_http_loyalty_event_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_loyalty_module);
+
+    return ctx != NULL && ctx->batch == batch;
+}
+
+
+static void
+ngx_http_loyalty_event_done(void *data, ngx_http_loyalty_status_e status,
+    ngx_http_loyalty_reply_t *reply)
+{
+    ngx_http_loyalty_event_ctx_t *ctx = data;
+
+    ngx_int_t                  rc;
+    loyalty_out_t              out;
+    ngx_connection_t          *c;
+    ngx_http_request_t        *r;
+    ngx_http_loyalty_fault_t   fault;
+
+    static ngx_str_t  type = ngx_string("application/json");
+
+    r = ctx->step.request;
+    c = r->connection;
+    ctx->step.op = NULL;
+
+    if (ngx_http_get_module_ctx(r, ngx_http_loyalty_module) != ctx) {
+        return;
+    }
+
+    ngx_http_set_log_request(c->log, r);
+
+    ngx_http_loyalty_out_pool(&out, r->pool, NGX_HTTP_LOYALTY_REPLY_FIRST);
+
+    rc = ngx_http_loyalty_step_reply(&ctx->step, status, reply, 0, &out,
+                                     &fault);
+
+    ngx_http_loyalty_step_done(&ctx->step);
+
+    if (rc == NGX_OK) {
+        ngx_http_loyalty_stat_request(ctx->step.program,
+                                      NGX_HTTP_LOYALTY_API_EVENT,
+                                      NGX_HTTP_LOYALTY_P_NONE);
+
+        rc = ngx_http_loyalty_send(r, NGX_HTTP_OK, &type, &out);
+
+    } else {
+        rc = ngx_http_loyalty_event_fault(r, &fault);
+    }
+
+    ngx_http_finalize_request(r, rc);
+    ngx_http_run_posted_requests(c);
+}
+
+
+static void
+ngx_http_loyalty_event_cleanup(void *data)
+{
+    ngx_http_loyalty_event_ctx_t *ctx = data;
+
+    ngx_http_loyalty_step_done(&ctx->step);
+
+    if (ctx->batch != NULL) {
+        ngx_http_loyalty_batch_cleanup(ctx->batch);
+    }
+}
