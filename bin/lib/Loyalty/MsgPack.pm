@@ -142,7 +142,8 @@ sub encode {
     my $flags = B::svref_2object(\$value)->FLAGS;
 
     return _encode_string($value) if $flags & B::SVp_POK;
-    return _encode_int($value) if $value == int $value;
+    return _encode_int($value)
+        if $flags & B::SVp_IOK || abs $value < 2**53 && $value == int $value;
     return "\xcb" . pack 'd>', $value;
 }
 
