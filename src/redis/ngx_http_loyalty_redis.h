@@ -92,6 +92,11 @@ extern ngx_module_t  ngx_http_loyalty_redis_module;
 ngx_int_t ngx_http_loyalty_redis_init(ngx_conf_t *cf,
     ngx_http_loyalty_program_t *program);
 
+/* from the module's init_main_conf, when all of http {} is read: a host name
+   needs a resolver, which may be written behind the program */
+ngx_int_t ngx_http_loyalty_redis_check(ngx_conf_t *cf,
+    ngx_http_loyalty_program_t *program);
+
 /* from the module's init_process and exit_process, per program */
 ngx_int_t ngx_http_loyalty_redis_init_process(ngx_cycle_t *cycle,
     ngx_http_loyalty_program_t *program);

@@ -1,0 +1,805 @@
+/*
+ * The directives of loyalty_program that say where Redis is, how to talk to
+ * it, and how durable a change has to be before it is acknowledged.
+ */
+
+
+#include "ngx_http_loyalty_redis_private.h"
+
+
+#define NGX_HTTP_LOYALTY_REDIS_PASSWORD  4096     /* bytes of the file */
+#define NGX_HTTP_LOYALTY_REDIS_WAIT      50       /* ms */
+
+
+typedef enum {
+    NGX_HTTP_LOYALTY_OPTION_TEXT = 0,
+    NGX_HTTP_LOYALTY_OPTION_FLAG,
+    NGX_HTTP_LOYALTY_OPTION_NUMBER,
+    NGX_HTTP_LOYALTY_OPTION_TIME,
+    NGX_HTTP_LOYALTY_OPTION_SIZE
+} ngx_http_loyalty_option_e;
+
+
+typedef struct {
+    ngx_str_t                    name;            /* with "=" */
+    ngx_http_loyalty_option_e    type;
+    size_t                       offset;
+    ngx_int_t                    min;
+    ngx_int_t                    max;
+    const char                  *expected;
+} ngx_http_loyalty_option_t;
+
+
+static char *ngx_http_loyalty_redis(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_loyalty_durability(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_loyalty_unsafe_store(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+static ngx_http_loyalty_redis_t *ngx_http_loyalty_redis_conf(ngx_conf_t *cf);
+static ngx_int_t ngx_http_loyalty_redis_options(ngx_conf_t *cf,
+    ngx_http_loyalty_redis_t *redis);
+static ngx_int_t ngx_http_loyalty_redis_option(ngx_conf_t *cf,
+    ngx_http_loyalty_redis_t *redis, ngx_http_loyalty_option_t *option,
+    ngx_str_t *value);
+static ngx_int_t ngx_http_loyalty_redis_number(ngx_http_loyalty_redis_t *redis,
+    ngx_http_loyalty_option_t *option, ngx_str_t *value);
+static ngx_int_t ngx_http_loyalty_redis_address(ngx_conf_t *cf,
+    ngx_http_loyalty_redis_t *redis, ngx_str_t *address);
+static ngx_int_t ngx_http_loyalty_redis_password(ngx_conf_t *cf,
+    ngx_http_loyalty_redis_t *redis);
+static ngx_int_t ngx_http_loyalty_redis_tls(ngx_conf_t *cf,
+    ngx_http_loyalty_redis_t *redis);
+static ngx_int_t ngx_http_loyalty_redis_text(ngx_conf_t *cf, ngx_str_t *dst,
+    u_char *data, size_t len);
+static ngx_int_t ngx_http_loyalty_redis_replicas(ngx_conf_t *cf,
+    ngx_http_loyalty_redis_t *redis);
+
+
+static ngx_command_t  ngx_http_loyalty_redis_commands[] = {
+
+    { ngx_string("redis"),
+      NGX_LOYALTY_PROGRAM_CONF|NGX_CONF_1MORE,
+      ngx_http_loyalty_redis,
+      0,
+      0,
+      NULL },
+
+    { ngx_string("durability"),
+      NGX_LOYALTY_PROGRAM_CONF|NGX_CONF_TAKE12,
+      ngx_http_loyalty_durability,
+      0,
+      0,
+      NULL },
+
+    { ngx_string("unsafe_store"),
+      NGX_LOYALTY_PROGRAM_CONF|NGX_CONF_TAKE1,
+      ngx_http_loyalty_unsafe_store,
+      0,
+      0,
+      NULL },
+
+      ngx_null_command
+};
+
+
+ngx_module_t  ngx_http_loyalty_redis_module = {
+    NGX_MODULE_V1,
+    NULL,                                         /* module context */
+    ngx_http_loyalty_redis_commands,              /* module directives */
+    NGX_LOYALTY_MODULE,                           /* module type */
+    NULL,                                         /* init master */
+    NULL,                                         /* init module */
+    NULL,                                         /* init process */
+    NULL,                                         /* init thread */
+    NULL,                                         /* exit thread */
+    NULL,                                         /* exit process */
+    NULL,                                         /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+#define ngx_http_loyalty_redis_offset(member)                                \
+    offsetof(ngx_http_loyalty_redis_t, member)
+
+
+static ngx_http_loyalty_option_t  ngx_http_loyalty_redis_option_table[] = {
+
+    { ngx_string("user="), NGX_HTTP_LOYALTY_OPTION_TEXT,
+      ngx_http_loyalty_redis_offset(user), 0, 0, "a name" },
+
+    { ngx_string("password_file="), NGX_HTTP_LOYALTY_OPTION_TEXT,
+      ngx_http_loyalty_redis_offset(password_file), 0, 0, "a file" },
+
+    { ngx_string("db="), NGX_HTTP_LOYALTY_OPTION_NUMBER,
+      ngx_http_loyalty_redis_offset(db), 0, 9999,
+      "a number from 0 to 9999" },
+
+    { ngx_string("tls="), NGX_HTTP_LOYALTY_OPTION_FLAG,
+      ngx_http_loyalty_redis_offset(tls), 0, 0, "\"on\" or \"off\"" },
+
+    { ngx_string("tls_verify="), NGX_HTTP_LOYALTY_OPTION_FLAG,
+      ngx_http_loyalty_redis_offset(tls_verify), 0, 0, "\"on\" or \"off\"" },
+
+    { ngx_string("tls_ca="), NGX_HTTP_LOYALTY_OPTION_TEXT,
+      ngx_http_loyalty_redis_offset(tls_ca), 0, 0, "a file" },
+
+    { ngx_string("tls_name="), NGX_HTTP_LOYALTY_OPTION_TEXT,
+      ngx_http_loyalty_redis_offset(tls_name), 0, 0, "a host name" },
+
+    { ngx_string("tls_cert="), NGX_HTTP_LOYALTY_OPTION_TEXT,
+      ngx_http_loyalty_redis_offset(tls_cert), 0, 0, "a file" },
+
+    { ngx_string("tls_key="), NGX_HTTP_LOYALTY_OPTION_TEXT,
+      ngx_http_loyalty_redis_offset(tls_key), 0, 0, "a file" },
+
+    { ngx_string("connections="), NGX_HTTP_LOYALTY_OPTION_NUMBER,
+      ngx_http_loyalty_redis_offset(connections), 1, 16,
+      "a number from 1 to 16" },
+
+    { ngx_string("timeout="), NGX_HTTP_LOYALTY_OPTION_TIME,
+      ngx_http_loyalty_redis_offset(timeout), 1, 3600000,
+      "a time from 1ms to 1h" },
+
+    { ngx_string("connect_timeout="), NGX_HTTP_LOYALTY_OPTION_TIME,
+      ngx_http_loyalty_redis_offset(connect_timeout), 1, 3600000,
+      "a time from 1ms to 1h" },
+
+    { ngx_string("max_inflight="), NGX_HTTP_LOYALTY_OPTION_NUMBER,
+      ngx_http_loyalty_redis_offset(max_inflight), 1, 1000000,
+      "a number from 1 to 1000000" },
+
+    { ngx_string("max_queue="), NGX_HTTP_LOYALTY_OPTION_SIZE,
+      ngx_http_loyalty_redis_offset(max_queue), 4096, 1073741824,
+      "a size from 4k to 1g" },
+
+    { ngx_string("max_reply="), NGX_HTTP_LOYALTY_OPTION_SIZE,
+      ngx_http_loyalty_redis_offset(max_reply), 4096, 536870912,
+      "a size from 4k to 512m" },
+
+    { ngx_null_string, 0, 0, 0, 0, NULL }
+};
+
+
+/* of the program being read; everything unset but what pcalloc has set */
+
+static ngx_http_loyalty_redis_t *
+ngx_http_loyalty_redis_conf(ngx_conf_t *cf)
+{
+    ngx_http_conf_ctx_t       *ctx;
+    ngx_http_loyalty_block_t  *block;
+    ngx_http_loyalty_redis_t  *redis;
+
+    block = cf->ctx;
+
+    if (block->program->redis != NULL) {
+        return block->program->redis;
+    }
+
+    redis = ngx_pcalloc(cf->pool, sizeof(ngx_http_loyalty_redis_t));
+    if (redis == NULL) {
+        return NULL;
+    }
+
+    ctx = block->http_ctx;
+
+    redis->program = block->program;
+    redis->clcf = ctx->loc_conf[ngx_http_core_module.ctx_index];
+    redis->db = NGX_CONF_UNSET_UINT;
+    redis->tls = NGX_CONF_UNSET;
+    redis->tls_verify = NGX_CONF_UNSET;
+    redis->connections = NGX_CONF_UNSET_UINT;
+    redis->timeout = NGX_CONF_UNSET_MSEC;
+    redis->connect_timeout = NGX_CONF_UNSET_MSEC;
+    redis->max_inflight = NGX_CONF_UNSET_UINT;
+    redis->max_queue = NGX_CONF_UNSET_SIZE;
+    redis->max_reply = NGX_CONF_UNSET_SIZE;
+    redis->durability = NGX_CONF_UNSET_UINT;
+    redis->wait = NGX_CONF_UNSET_MSEC;
+    redis->unsafe_store = NGX_CONF_UNSET;
+
+    block->program->redis = redis;
+
+    return redis;
+}
+
+
+static char *
+ngx_http_loyalty_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_str_t                 *value;
+    ngx_http_loyalty_redis_t  *redis;
+
+    value = cf->args->elts;
+
+    redis = ngx_http_loyalty_redis_conf(cf);
+    if (redis == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (redis->address.len != 0) {
+        return "is duplicate";
+    }
+
+    if (ngx_strcmp(value[1].data, "cluster") == 0
+        || ngx_strcmp(value[1].data, "sentinel") == 0)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"redis %V\" is not supported in this version",
+                           &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_http_loyalty_redis_address(cf, redis, &value[1]) != NGX_OK
+        || ngx_http_loyalty_redis_options(cf, redis) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_conf_init_uint_value(redis->db, 0);
+    ngx_conf_init_uint_value(redis->connections, 1);
+    ngx_conf_init_msec_value(redis->timeout, 1000);
+    ngx_conf_init_msec_value(redis->connect_timeout, 1000);
+    ngx_conf_init_uint_value(redis->max_inflight, 4096);
+    ngx_conf_init_size_value(redis->max_queue, 16 * 1024 * 1024);
+    ngx_conf_init_size_value(redis->max_reply, 1024 * 1024);
+
+    if (ngx_http_loyalty_redis_password(cf, redis) != NGX_OK
+        || ngx_http_loyalty_redis_tls(cf, redis) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_redis_options(ngx_conf_t *cf, ngx_http_loyalty_redis_t *redis)
+{
+    uint32_t                    seen;
+    ngx_str_t                  *value, text;
+    ngx_uint_t                  i, n;
+    ngx_http_loyalty_option_t  *option;
+
+    seen = 0;
+    value = cf->args->elts;
+
+    for (i = 2; i < cf->args->nelts; i++) {
+
+        if (ngx_strcmp(value[i].data, "split") == 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"split\" is not supported in this version");
+            return NGX_ERROR;
+        }
+
+        option = ngx_http_loyalty_redis_option_table;
+
+        for (n = 0; option[n].name.len != 0; n++) {
+            if (ngx_strncmp(value[i].data, option[n].name.data,
+                            option[n].name.len)
+                == 0)
+            {
+                break;
+            }
+        }
+
+        if (option[n].name.len == 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\": one of user=, "
+                               "password_file=, db=, tls=, tls_verify=, "
+                               "tls_ca=, tls_name=, tls_cert=, tls_key=, "
+                               "connections=, timeout=, connect_timeout=, "
+                               "max_inflight=, max_queue=, max_reply= is "
+                               "expected", &value[i]);
+            return NGX_ERROR;
+        }
+
+        if (seen & ((uint32_t) 1 << n)) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "parameter \"%V\" is duplicate", &value[i]);
+            return NGX_ERROR;
+        }
+
+        seen |= (uint32_t) 1 << n;
+
+        text.data = value[i].data + option[n].name.len;
+        text.len = value[i].len - option[n].name.len;
+
+        if (ngx_http_loyalty_redis_option(cf, redis, &option[n], &text)
+            != NGX_OK)
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\": %s is expected",
+                               &value[i], option[n].expected);
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* NGX_DECLINED: not what is expected */
+
+static ngx_int_t
+ngx_http_loyalty_redis_option(ngx_conf_t *cf, ngx_http_loyalty_redis_t *redis,
+    ngx_http_loyalty_option_t *option, ngx_str_t *value)
+{
+    u_char  *field;
+
+    field = (u_char *) redis + option->offset;
+
+    if (value->len == 0) {
+        return NGX_DECLINED;
+    }
+
+    switch (option->type) {
+
+    case NGX_HTTP_LOYALTY_OPTION_TEXT:
+        *(ngx_str_t *) field = *value;
+        return NGX_OK;
+
+    case NGX_HTTP_LOYALTY_OPTION_FLAG:
+        if (ngx_strcmp(value->data, "on") == 0) {
+            *(ngx_flag_t *) field = 1;
+            return NGX_OK;
+        }
+
+        if (ngx_strcmp(value->data, "off") == 0) {
+            *(ngx_flag_t *) field = 0;
+            return NGX_OK;
+        }
+
+        return NGX_DECLINED;
+
+    default:
+        return ngx_http_loyalty_redis_number(redis, option, value);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_redis_number(ngx_http_loyalty_redis_t *redis,
+    ngx_http_loyalty_option_t *option, ngx_str_t *value)
+{
+    u_char     *field;
+    ngx_int_t   n;
+
+    field = (u_char *) redis + option->offset;
+
+    if (option->type == NGX_HTTP_LOYALTY_OPTION_NUMBER) {
+        n = ngx_atoi(value->data, value->len);
+
+    } else if (option->type == NGX_HTTP_LOYALTY_OPTION_TIME) {
+        n = ngx_parse_time(value, 0);
+
+    } else {
+        n = ngx_parse_size(value);
+    }
+
+    if (n == NGX_ERROR || n < option->min || n > option->max) {
+        return NGX_DECLINED;
+    }
+
+    if (option->type == NGX_HTTP_LOYALTY_OPTION_SIZE) {
+        *(size_t *) field = (size_t) n;
+
+    } else if (option->type == NGX_HTTP_LOYALTY_OPTION_TIME) {
+        *(ngx_msec_t *) field = (ngx_msec_t) n;
+
+    } else {
+        *(ngx_uint_t *) field = (ngx_uint_t) n;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_redis_address(ngx_conf_t *cf, ngx_http_loyalty_redis_t *redis,
+    ngx_str_t *address)
+{
+    ngx_url_t   u;
+    ngx_uint_t  local;
+
+    ngx_memzero(&u, sizeof(ngx_url_t));
+
+    u.url = *address;
+    u.default_port = 6379;
+    u.no_resolve = 1;
+
+    local = (ngx_strncmp(address->data, "unix:", 5) == 0);
+
+    if (ngx_parse_url(cf->pool, &u) != NGX_OK || u.uri.len != 0
+        || (!local && (u.no_port || u.host.len == 0)))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid address \"%V\"%s%s: HOST:PORT, IP:PORT, "
+                           "[IPv6]:PORT or unix:/PATH is expected", address,
+                           u.err ? ", " : "", u.err ? u.err : "");
+        return NGX_ERROR;
+    }
+
+    redis->address = *address;
+
+    if (u.naddrs != 0) {
+        redis->addr = &u.addrs[0];
+
+    } else {
+        redis->port = u.port;
+
+        if (ngx_http_loyalty_redis_text(cf, &redis->host, u.host.data,
+                                        u.host.len)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    if (local) {
+        return NGX_OK;
+    }
+
+    /* the name a certificate has to bear, unless tls_name= says another */
+
+    if (address->data[0] == '[') {
+        u.host.data = address->data + 1;
+        u.host.len = ngx_strlchr(address->data, address->data + address->len,
+                                 ']')
+                     - u.host.data;
+    }
+
+    return ngx_http_loyalty_redis_text(cf, &redis->server, u.host.data,
+                                       u.host.len);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_redis_text(ngx_conf_t *cf, ngx_str_t *dst, u_char *data,
+    size_t len)
+{
+    dst->data = ngx_pnalloc(cf->pool, len + 1);
+    if (dst->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(dst->data, data, len);
+    dst->data[len] = '\0';
+    dst->len = len;
+
+    return NGX_OK;
+}
+
+
+/* the first line of the file, and nothing else may be in it */
+
+static ngx_int_t
+ngx_http_loyalty_redis_password(ngx_conf_t *cf,
+    ngx_http_loyalty_redis_t *redis)
+{
+    u_char      *eol;
+    ssize_t      n;
+    ngx_str_t   *name;
+    ngx_file_t   file;
+    u_char       buf[NGX_HTTP_LOYALTY_REDIS_PASSWORD];
+
+    name = &redis->password_file;
+
+    if (name->len == 0) {
+        if (redis->user.len == 0) {
+            return NGX_OK;
+        }
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"user=%V\" needs \"password_file=\"",
+                           &redis->user);
+        return NGX_ERROR;
+    }
+
+    if (ngx_conf_full_name(cf->cycle, name, 1) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(&file, sizeof(ngx_file_t));
+
+    file.name = *name;
+    file.log = cf->log;
+    file.fd = ngx_open_file(name->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+
+    if (file.fd == NGX_INVALID_FILE) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_open_file_n " \"%V\" failed", name);
+        return NGX_ERROR;
+    }
+
+    n = ngx_read_file(&file, buf, sizeof(buf), 0);
+
+    if (ngx_close_file(file.fd) == NGX_FILE_ERROR) {
+        ngx_conf_log_error(NGX_LOG_ALERT, cf, ngx_errno,
+                           ngx_close_file_n " \"%V\" failed", name);
+    }
+
+    if (n == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    eol = ngx_strlchr(buf, buf + n, '\n');
+
+    if (n == (ssize_t) sizeof(buf) || (eol != NULL && eol + 1 != buf + n)) {
+        n = 0;
+
+    } else if (eol != NULL) {
+        n--;
+        n -= (n != 0 && buf[n - 1] == '\r');
+    }
+
+    if (n == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "file \"%V\": one line with the password is "
+                           "expected", name);
+        return NGX_ERROR;
+    }
+
+    n = ngx_http_loyalty_redis_text(cf, &redis->password, buf, n);
+
+    ngx_explicit_memzero(buf, sizeof(buf));
+
+    return n;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_redis_tls(ngx_conf_t *cf, ngx_http_loyalty_redis_t *redis)
+{
+    ngx_uint_t  given;
+
+    given = (redis->tls_verify != NGX_CONF_UNSET || redis->tls_ca.len != 0
+             || redis->tls_name.len != 0 || redis->tls_cert.len != 0
+             || redis->tls_key.len != 0);
+
+    ngx_conf_init_value(redis->tls, 0);
+    ngx_conf_init_value(redis->tls_verify, 1);
+
+    if (!redis->tls) {
+        if (given) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"tls_verify=\", \"tls_ca=\", \"tls_name=\", "
+                               "\"tls_cert=\" and \"tls_key=\" need "
+                               "\"tls=on\"");
+            return NGX_ERROR;
+        }
+
+        return NGX_OK;
+    }
+
+    if ((redis->tls_cert.len == 0) != (redis->tls_key.len == 0)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"tls_cert=\" and \"tls_key=\" need each other");
+        return NGX_ERROR;
+    }
+
+    if (redis->tls_name.len == 0) {
+        redis->tls_name = redis->server;
+    }
+
+    if (redis->tls_verify && redis->tls_name.len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "TLS to a unix socket needs \"tls_name=\" or "
+                           "\"tls_verify=off\"");
+        return NGX_ERROR;
+    }
+
+#if (NGX_SSL)
+
+    if (ngx_http_loyalty_tls_conf(cf, redis) != NGX_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "TLS to redis cannot be set up");
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+
+#else
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "\"tls=on\" needs nginx built with SSL");
+    return NGX_ERROR;
+
+#endif
+}
+
+
+static char *
+ngx_http_loyalty_durability(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_str_t                 *value;
+    ngx_http_loyalty_redis_t  *redis;
+
+    value = cf->args->elts;
+
+    redis = ngx_http_loyalty_redis_conf(cf);
+    if (redis == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (redis->durability != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    if (ngx_strncmp(value[1].data, "replicas=", 9) == 0) {
+        redis->durability = NGX_HTTP_LOYALTY_DURABILITY_REPLICAS;
+
+        return (ngx_http_loyalty_redis_replicas(cf, redis) == NGX_OK)
+                   ? NGX_CONF_OK : NGX_CONF_ERROR;
+    }
+
+    if (cf->args->nelts == 2) {
+
+        if (ngx_strcmp(value[1].data, "always") == 0) {
+            redis->durability = NGX_HTTP_LOYALTY_DURABILITY_ALWAYS;
+            return NGX_CONF_OK;
+        }
+
+        if (ngx_strcmp(value[1].data, "everysec") == 0) {
+            redis->durability = NGX_HTTP_LOYALTY_DURABILITY_EVERYSEC;
+            return NGX_CONF_OK;
+        }
+
+        if (ngx_strcmp(value[1].data, "none") == 0) {
+            redis->durability = NGX_HTTP_LOYALTY_DURABILITY_NONE;
+            return NGX_CONF_OK;
+        }
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid durability \"%V\": \"always\", \"everysec\", "
+                       "\"none\" or \"replicas=N [timeout=TIME]\" is expected",
+                       &value[cf->args->nelts - 1]);
+
+    return NGX_CONF_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_redis_replicas(ngx_conf_t *cf,
+    ngx_http_loyalty_redis_t *redis)
+{
+    ngx_int_t   n;
+    ngx_str_t  *value, text;
+
+    value = cf->args->elts;
+
+    n = ngx_atoi(value[1].data + 9, value[1].len - 9);
+
+    if (n == NGX_ERROR || n < 1 || n > 100) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\": a number from 1 to 100 "
+                           "is expected", &value[1]);
+        return NGX_ERROR;
+    }
+
+    redis->replicas = (ngx_uint_t) n;
+    n = NGX_HTTP_LOYALTY_REDIS_WAIT;
+
+    if (cf->args->nelts == 3) {
+        n = NGX_ERROR;
+
+        if (ngx_strncmp(value[2].data, "timeout=", 8) == 0) {
+            text.data = value[2].data + 8;
+            text.len = value[2].len - 8;
+
+            n = ngx_parse_time(&text, 0);
+        }
+    }
+
+    /* a WAIT of 0 ms would be one without end */
+
+    if (n == NGX_ERROR || n < 1 || n > 3600000) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\": \"timeout=\" with a "
+                           "time from 1ms to 1h is expected", &value[2]);
+        return NGX_ERROR;
+    }
+
+    redis->wait = (ngx_msec_t) n;
+
+    return NGX_OK;
+}
+
+
+static char *
+ngx_http_loyalty_unsafe_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_str_t                 *value;
+    ngx_http_loyalty_redis_t  *redis;
+
+    value = cf->args->elts;
+
+    redis = ngx_http_loyalty_redis_conf(cf);
+    if (redis == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (redis->unsafe_store != NGX_CONF_UNSET) {
+        return "is duplicate";
+    }
+
+    if (ngx_strcmp(value[1].data, "on") == 0) {
+        redis->unsafe_store = 1;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        redis->unsafe_store = 0;
+        return NGX_CONF_OK;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid value \"%V\": \"on\" or \"off\" is expected",
+                       &value[1]);
+
+    return NGX_CONF_ERROR;
+}
+
+
+ngx_int_t
+ngx_http_loyalty_redis_init(ngx_conf_t *cf,
+    ngx_http_loyalty_program_t *program)
+{
+    ngx_http_loyalty_redis_t  *redis;
+
+    redis = program->redis;
+
+    if (redis == NULL || redis->address.len == 0) {
+        ngx_http_loyalty_conf_error(cf, &program->place,
+                                    "loyalty_program \"%V\" has no \"redis\", "
+                                    "such as \"redis 127.0.0.1:6379\"",
+                                    &program->name);
+        return NGX_ERROR;
+    }
+
+    ngx_conf_init_uint_value(redis->durability,
+                             NGX_HTTP_LOYALTY_DURABILITY_ALWAYS);
+    ngx_conf_init_value(redis->unsafe_store, 0);
+
+    if (redis->durability == NGX_HTTP_LOYALTY_DURABILITY_REPLICAS
+        && redis->wait >= redis->timeout)
+    {
+        ngx_http_loyalty_conf_error(cf, &program->place,
+                                    "the timeout of \"durability replicas\" "
+                                    "(%M ms) has to be shorter than that of "
+                                    "\"redis\" (%M ms)", redis->wait,
+                                    redis->timeout);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_loyalty_redis_check(ngx_conf_t *cf,
+    ngx_http_loyalty_program_t *program)
+{
+    ngx_resolver_t            *resolver;
+    ngx_http_loyalty_redis_t  *redis;
+
+    redis = program->redis;
+    resolver = redis->clcf->resolver;
+
+    /* nginx makes an empty one where none was written */
+
+    if (redis->host.len != 0
+        && (resolver == NULL || resolver->connections.nelts == 0))
+    {
+        ngx_http_loyalty_conf_error(cf, &program->place,
+                                    "redis \"%V\" is a host name, which needs "
+                                    "a \"resolver\" in http {}",
+                                    &redis->address);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}

@@ -1,0 +1,693 @@
+/*
+ * A link's connection: resolved, opened, secured, greeted, lost, opened
+ * again.
+ *
+ * The first attempt after a start, or after a connection that was good, is
+ * made at once, and calls wait for it in the queue.  When it fails, calls
+ * fail at once, and further attempts follow with growing, jittered pauses.
+ *
+ * One cancelable timer serves all of this, as a link does one of it at a
+ * time: it bounds an attempt, measures a pause, or looks after a connection
+ * that has been silent.
+ */
+
+
+#include "ngx_http_loyalty_redis_private.h"
+
+
+static u_char *ngx_http_loyalty_link_log(ngx_log_t *log, u_char *buf,
+    size_t len);
+static void ngx_http_loyalty_link_resolve(ngx_http_loyalty_link_t *link);
+static void ngx_http_loyalty_link_resolved(ngx_resolver_ctx_t *ctx);
+static void ngx_http_loyalty_link_connect(ngx_http_loyalty_link_t *link);
+static void ngx_http_loyalty_link_next(ngx_http_loyalty_link_t *link);
+static void ngx_http_loyalty_link_writable(ngx_event_t *ev);
+static ngx_int_t ngx_http_loyalty_link_test(ngx_connection_t *c);
+static void ngx_http_loyalty_link_connected(ngx_http_loyalty_link_t *link);
+static void ngx_http_loyalty_link_greet(ngx_http_loyalty_link_t *link);
+static void ngx_http_loyalty_link_timer(ngx_event_t *ev);
+static void ngx_http_loyalty_link_ping(ngx_http_loyalty_link_t *link);
+static ngx_int_t ngx_http_loyalty_link_pong(ngx_http_loyalty_link_t *link,
+    loyalty_resp_reply_t *reply);
+static void ngx_http_loyalty_link_again(ngx_http_loyalty_link_t *link);
+static void ngx_http_loyalty_link_hangup(ngx_http_loyalty_link_t *link);
+
+
+void
+ngx_http_loyalty_link_init(ngx_http_loyalty_link_t *link,
+    ngx_http_loyalty_worker_t *worker, ngx_log_t *log)
+{
+    ngx_uint_t  i;
+
+    link->worker = worker;
+    link->redis = worker->redis;
+    link->ident = -1;
+
+    link->log = *log;
+    link->log.handler = ngx_http_loyalty_link_log;
+    link->log.data = link;
+    link->log.action = NULL;
+    link->log.connection = 0;
+
+    for (i = 0; i < NGX_HTTP_LOYALTY_LISTS; i++) {
+        ngx_queue_init(&link->lists[i]);
+    }
+
+    link->start.handler = ngx_http_loyalty_link_start;
+    link->start.data = link;
+    link->start.log = &link->log;
+
+    link->flush.handler = ngx_http_loyalty_pipe_flush;
+    link->flush.data = link;
+    link->flush.log = &link->log;
+
+    link->timer.handler = ngx_http_loyalty_link_timer;
+    link->timer.data = link;
+    link->timer.log = &link->log;
+    link->timer.cancelable = 1;
+
+    /* a worker must not exit while somebody waits for an operation */
+
+    link->deadline.handler = ngx_http_loyalty_lists_deadline;
+    link->deadline.data = link;
+    link->deadline.log = &link->log;
+}
+
+
+static u_char *
+ngx_http_loyalty_link_log(ngx_log_t *log, u_char *buf, size_t len)
+{
+    u_char                   *p;
+    ngx_http_loyalty_link_t  *link;
+
+    p = buf;
+    link = log->data;
+
+    if (log->action != NULL) {
+        p = ngx_snprintf(p, len, " while %s", log->action);
+        len -= p - buf;
+    }
+
+    return ngx_snprintf(p, len, ", redis server: %V, program: %V",
+                        &link->redis->address, &link->redis->program->name);
+}
+
+
+ngx_uint_t
+ngx_http_loyalty_link_down(ngx_http_loyalty_link_t *link)
+{
+    switch (link->state) {
+
+    case NGX_HTTP_LOYALTY_LINK_READY:
+        return 0;
+
+    case NGX_HTTP_LOYALTY_LINK_DRAINING:
+        return 1;
+
+    case NGX_HTTP_LOYALTY_LINK_DOWN:
+        /* no pause is running when the worker exits: then try as well */
+        return link->failures != 0 && link->timer.timer_set;
+
+    default:
+        return link->failures != 0;
+    }
+}
+
+
+/* posted: begins an attempt, or goes on after the name was resolved */
+
+void
+ngx_http_loyalty_link_start(ngx_event_t *ev)
+{
+    ngx_http_loyalty_link_t   *link;
+    ngx_http_loyalty_redis_t  *redis;
+
+    link = ev->data;
+    redis = link->redis;
+
+    if (link->state == NGX_HTTP_LOYALTY_LINK_RESOLVING
+        && link->resolve == NULL)
+    {
+        ngx_http_loyalty_link_next(link);
+        return;
+    }
+
+    if (link->state != NGX_HTTP_LOYALTY_LINK_DOWN) {
+        return;
+    }
+
+    ngx_add_timer(&link->timer, redis->connect_timeout);
+
+    link->tried = 0;
+    link->naddrs = 0;
+
+    if (redis->host.len != 0) {
+        ngx_http_loyalty_link_resolve(link);
+
+    } else {
+        ngx_memcpy(&link->addrs[0], redis->addr->sockaddr,
+                   redis->addr->socklen);
+        link->socklens[0] = redis->addr->socklen;
+        link->naddrs = 1;
+
+        ngx_http_loyalty_link_next(link);
+    }
+
+    ngx_http_loyalty_lists_gauges(link);
+}
+
+
+static void
+ngx_http_loyalty_link_resolve(ngx_http_loyalty_link_t *link)
+{
+    ngx_resolver_ctx_t        *ctx;
+    ngx_http_loyalty_redis_t  *redis;
+
+    redis = link->redis;
+
+    link->state = NGX_HTTP_LOYALTY_LINK_RESOLVING;
+    link->log.action = "resolving the name of redis";
+
+    ctx = ngx_resolve_start(redis->clcf->resolver, NULL);
+
+    if (ctx == NULL || ctx == NGX_NO_RESOLVER) {
+        ngx_http_loyalty_link_lost(link);
+        return;
+    }
+
+    ctx->name = redis->host;
+    ctx->handler = ngx_http_loyalty_link_resolved;
+    ctx->data = link;
+    ctx->timeout = redis->connect_timeout;
+    ctx->cancelable = 1;
+
+    link->resolve = ctx;
+
+    if (ngx_resolve_name(ctx) != NGX_OK) {
+        link->resolve = NULL;
+        ngx_http_loyalty_link_lost(link);
+    }
+}
+
+
+/*
+ * Called by the resolver, perhaps while it walks other waiters of the same
+ * name: takes the addresses and leaves the rest to a posted event.
+ */
+
+static void
+ngx_http_loyalty_link_resolved(ngx_resolver_ctx_t *ctx)
+{
+    ngx_uint_t                i, j;
+    ngx_http_loyalty_link_t  *link;
+
+    link = ctx->data;
+
+    if (ctx->state != 0) {
+        ngx_http_loyalty_trouble(link, NGX_HTTP_LOYALTY_TROUBLE_CONNECT,
+                                 "\"%V\" could not be resolved (%i: %s)",
+                                 &ctx->name, ctx->state,
+                                 ngx_resolver_strerror(ctx->state));
+    }
+
+    /* workers begin with different addresses */
+    j = (ctx->state == 0 && ctx->naddrs != 0)
+            ? (ngx_uint_t) ngx_random() % ctx->naddrs : 0;
+
+    for (i = 0; ctx->state == 0 && i < ctx->naddrs
+                && i < NGX_HTTP_LOYALTY_REDIS_ADDRS; i++)
+    {
+        ngx_memcpy(&link->addrs[i], ctx->addrs[j].sockaddr,
+                   ctx->addrs[j].socklen);
+        link->socklens[i] = ctx->addrs[j].socklen;
+
+        ngx_inet_set_port((struct sockaddr *) &link->addrs[i],
+                          link->redis->port);
+
+        link->naddrs++;
+        j = (j + 1) % ctx->naddrs;
+    }
+
+    link->resolve = NULL;
+    ngx_resolve_name_done(ctx);
+
+    ngx_post_event(&link->start, &ngx_posted_events);
+}
+
+
+/* the next address, if any is left */
+
+static void
+ngx_http_loyalty_link_next(ngx_http_loyalty_link_t *link)
+{
+    while (link->tried < link->naddrs) {
+        ngx_http_loyalty_link_hangup(link);
+        ngx_http_loyalty_link_connect(link);
+
+        if (link->connection != NULL
+            || link->state == NGX_HTTP_LOYALTY_LINK_DOWN)
+        {
+            return;
+        }
+    }
+
+    ngx_http_loyalty_link_lost(link);
+}
+
+
+static void
+ngx_http_loyalty_link_connect(ngx_http_loyalty_link_t *link)
+{
+    ngx_int_t          rc;
+    ngx_uint_t         i;
+    ngx_connection_t  *c;
+
+    i = link->tried++;
+
+    link->state = NGX_HTTP_LOYALTY_LINK_CONNECTING;
+    link->log.action = "connecting to redis";
+
+    link->pool = ngx_create_pool(1024, &link->log);
+    if (link->pool == NULL) {
+        return;
+    }
+
+    link->name.data = link->text;
+    link->name.len = ngx_sock_ntop((struct sockaddr *) &link->addrs[i],
+                                   link->socklens[i], link->text,
+                                   NGX_SOCKADDR_STRLEN, 1);
+
+    ngx_memzero(&link->peer, sizeof(ngx_peer_connection_t));
+
+    link->peer.sockaddr = (struct sockaddr *) &link->addrs[i];
+    link->peer.socklen = link->socklens[i];
+    link->peer.name = &link->name;
+    link->peer.get = ngx_event_get_peer;
+    link->peer.log = &link->log;
+    link->peer.log_error = NGX_ERROR_ERR;
+
+    rc = ngx_event_connect_peer(&link->peer);
+
+    if (rc != NGX_OK && rc != NGX_AGAIN) {
+        ngx_http_loyalty_link_hangup(link);
+        return;
+    }
+
+    c = link->peer.connection;
+
+    link->connection = c;
+    link->log.connection = c->number;
+
+    c->data = link;
+    c->pool = link->pool;
+    c->log = &link->log;
+    c->read->log = &link->log;
+    c->write->log = &link->log;
+    c->read->handler = ngx_http_loyalty_link_writable;
+    c->write->handler = ngx_http_loyalty_link_writable;
+
+    if (rc == NGX_OK) {
+        ngx_http_loyalty_link_connected(link);
+    }
+}
+
+
+static void
+ngx_http_loyalty_link_writable(ngx_event_t *ev)
+{
+    ngx_connection_t         *c;
+    ngx_http_loyalty_link_t  *link;
+
+    c = ev->data;
+    link = c->data;
+
+    if (c->close) {
+        ngx_http_loyalty_link_close(link);
+        return;
+    }
+
+    if (ngx_http_loyalty_link_test(c) != NGX_OK) {
+        ngx_http_loyalty_link_next(link);
+        return;
+    }
+
+    if (c->write->ready) {
+        ngx_http_loyalty_link_connected(link);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_link_test(ngx_connection_t *c)
+{
+    int        err;
+    socklen_t  len;
+
+    err = 0;
+    len = sizeof(int);
+
+    /* some systems return the error by errno */
+
+    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, (void *) &err, &len) == -1) {
+        err = ngx_socket_errno;
+    }
+
+    if (err != 0) {
+        (void) ngx_connection_error(c, err, "connecting failed");
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_loyalty_link_connected(ngx_http_loyalty_link_t *link)
+{
+    ngx_connection_t  *c;
+
+    c = link->connection;
+
+    if (link->peer.sockaddr->sa_family != AF_UNIX
+        && ngx_tcp_nodelay(c) != NGX_OK)
+    {
+        ngx_http_loyalty_link_lost(link);
+        return;
+    }
+
+#if (NGX_SSL)
+
+    if (link->redis->tls) {
+        link->log.action = "TLS handshaking with redis";
+        ngx_http_loyalty_tls_start(link);
+        return;
+    }
+
+#endif
+
+    ngx_http_loyalty_link_greet(link);
+}
+
+
+#if (NGX_SSL)
+
+void
+ngx_http_loyalty_link_secured(ngx_http_loyalty_link_t *link, ngx_int_t rc)
+{
+    if (link->connection->close) {
+        ngx_http_loyalty_link_close(link);
+        return;
+    }
+
+    if (rc != NGX_OK) {
+        ngx_http_loyalty_link_next(link);
+        return;
+    }
+
+    ngx_http_loyalty_link_greet(link);
+}
+
+#endif
+
+
+static void
+ngx_http_loyalty_link_greet(ngx_http_loyalty_link_t *link)
+{
+    ngx_connection_t          *c;
+    ngx_http_loyalty_redis_t  *redis;
+
+    c = link->connection;
+    redis = link->redis;
+
+    link->state = NGX_HTTP_LOYALTY_LINK_GREETING;
+    link->log.action = "greeting redis";
+    link->progress = ngx_current_msec;
+
+    c->read->handler = ngx_http_loyalty_pipe_read;
+    c->write->handler = ngx_http_loyalty_pipe_write;
+
+    link->resp = loyalty_resp_create(redis->max_reply,
+                                     NGX_HTTP_LOYALTY_REDIS_VALUES);
+    link->out = ngx_palloc(link->pool, NGX_HTTP_LOYALTY_REDIS_OUT);
+    link->pos = link->out;
+    link->last = link->out;
+
+    if (link->resp == NULL || link->out == NULL
+        || ngx_http_loyalty_greeting(link) != NGX_OK)
+    {
+        ngx_http_loyalty_link_lost(link);
+        return;
+    }
+
+    /* what came before this handler was set will not be announced again */
+
+    if (c->read->ready) {
+        ngx_post_event(c->read, &ngx_posted_events);
+    }
+
+    ngx_post_event(&link->flush, &ngx_posted_events);
+}
+
+
+/* the greeting was answered well; from within the read loop */
+
+ngx_int_t
+ngx_http_loyalty_link_ready(ngx_http_loyalty_link_t *link)
+{
+    ngx_http_loyalty_program_t  *program;
+
+    program = link->redis->program;
+
+    if (ngx_http_loyalty_greeting_names(link) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    link->state = NGX_HTTP_LOYALTY_LINK_READY;
+    link->log.action = "talking to redis";
+    link->ready_at = ngx_current_msec;
+    link->active = 0;
+
+    ngx_http_loyalty_stat(program, NGX_HTTP_LOYALTY_STAT_CONNECTS, 1);
+
+    if (link->was_ready) {
+        ngx_http_loyalty_stat(program, NGX_HTTP_LOYALTY_STAT_RECONNECTS, 1);
+    }
+
+    link->was_ready = 1;
+
+    if (link->trouble <= NGX_HTTP_LOYALTY_TROUBLE_REPLICA
+        && link->trouble != NGX_HTTP_LOYALTY_TROUBLE_TIMEOUT)
+    {
+        ngx_http_loyalty_trouble_over(link);
+    }
+
+    ngx_add_timer(&link->timer, NGX_HTTP_LOYALTY_REDIS_PING);
+    ngx_post_event(&link->flush, &ngx_posted_events);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_loyalty_link_timer(ngx_event_t *ev)
+{
+    ngx_http_loyalty_link_t  *link;
+
+    link = ev->data;
+
+    switch (link->state) {
+
+    case NGX_HTTP_LOYALTY_LINK_DOWN:
+        ngx_post_event(&link->start, &ngx_posted_events);
+        break;
+
+    case NGX_HTTP_LOYALTY_LINK_READY:
+        ngx_http_loyalty_link_ping(link);
+        break;
+
+    case NGX_HTTP_LOYALTY_LINK_DRAINING:
+        break;
+
+    default:
+        ngx_http_loyalty_trouble(link, NGX_HTTP_LOYALTY_TROUBLE_CONNECT,
+                                 "redis could not be reached within %M ms",
+                                 link->redis->connect_timeout);
+        ngx_http_loyalty_link_lost(link);
+    }
+}
+
+
+/* a peer that is gone without a word shows only when spoken to */
+
+static void
+ngx_http_loyalty_link_ping(ngx_http_loyalty_link_t *link)
+{
+    ngx_str_t  ping = ngx_string("PING");
+
+    if (!link->active && ngx_http_loyalty_lists_total(link) == 0
+        && !ngx_exiting)
+    {
+        if (ngx_http_loyalty_op_own(link, 1, &ping,
+                                    ngx_http_loyalty_link_pong)
+            == NULL)
+        {
+            ngx_http_loyalty_link_lost(link);
+            return;
+        }
+    }
+
+    link->active = 0;
+
+    ngx_add_timer(&link->timer, NGX_HTTP_LOYALTY_REDIS_PING);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_link_pong(ngx_http_loyalty_link_t *link,
+    loyalty_resp_reply_t *reply)
+{
+    ngx_uint_t  drain;
+
+    if (!ngx_http_loyalty_error(reply)) {
+        return NGX_OK;
+    }
+
+    (void) ngx_http_loyalty_error_status(link, reply, &drain);
+
+    return drain ? NGX_ERROR : NGX_OK;
+}
+
+
+void
+ngx_http_loyalty_link_lost(ngx_http_loyalty_link_t *link)
+{
+    ngx_uint_t  failures;
+
+    failures = link->failures;
+
+    if (link->state >= NGX_HTTP_LOYALTY_LINK_READY
+        && ngx_current_msec - link->ready_at
+           >= NGX_HTTP_LOYALTY_REDIS_STABLE)
+    {
+        failures = 0;
+    }
+
+    /* a connection that was good for a while is replaced without a pause */
+
+    if (link->state != NGX_HTTP_LOYALTY_LINK_READY
+        || ngx_current_msec - link->ready_at < NGX_HTTP_LOYALTY_REDIS_STABLE)
+    {
+        failures++;
+    }
+
+    if (link->state < NGX_HTTP_LOYALTY_LINK_READY) {
+        ngx_http_loyalty_stat(link->redis->program,
+                              NGX_HTTP_LOYALTY_STAT_ERR_CONNECT, 1);
+
+        if (link->trouble == NGX_HTTP_LOYALTY_TROUBLE_NONE) {
+            ngx_http_loyalty_trouble(link, NGX_HTTP_LOYALTY_TROUBLE_CONNECT,
+                                     "redis is not available");
+        }
+    }
+
+    ngx_http_loyalty_link_close(link);
+
+    link->failures = failures;
+
+    if (!ngx_exiting && !ngx_terminate) {
+        ngx_http_loyalty_link_again(link);
+    }
+}
+
+
+static void
+ngx_http_loyalty_link_again(ngx_http_loyalty_link_t *link)
+{
+    ngx_uint_t  i;
+    ngx_msec_t  pause;
+
+    if (link->failures == 0) {
+        ngx_post_event(&link->start, &ngx_posted_events);
+        return;
+    }
+
+    pause = NGX_HTTP_LOYALTY_REDIS_BACKOFF;
+
+    for (i = 1; i < link->failures
+                && pause < NGX_HTTP_LOYALTY_REDIS_BACKOFF_MAX; i++)
+    {
+        pause *= 2;
+    }
+
+    pause = ngx_min(pause, NGX_HTTP_LOYALTY_REDIS_BACKOFF_MAX);
+
+    /* workers that lost the same Redis must not come back in step */
+    pause = pause / 2 + (ngx_msec_t) ngx_random() % (pause / 2 + 1);
+
+    ngx_add_timer(&link->timer, pause);
+}
+
+
+void
+ngx_http_loyalty_link_close(ngx_http_loyalty_link_t *link)
+{
+    if (link->resolve != NULL) {
+        ngx_resolve_name_done(link->resolve);
+        link->resolve = NULL;
+    }
+
+    if (link->timer.timer_set) {
+        ngx_del_timer(&link->timer);
+    }
+
+    if (link->start.posted) {
+        ngx_delete_posted_event(&link->start);
+    }
+
+    ngx_http_loyalty_lists_fail(link);
+    ngx_http_loyalty_link_hangup(link);
+
+    link->state = NGX_HTTP_LOYALTY_LINK_DOWN;
+    link->log.action = NULL;
+
+    ngx_http_loyalty_lists_gauges(link);
+}
+
+
+/* the socket and what belongs to it alone */
+
+static void
+ngx_http_loyalty_link_hangup(ngx_http_loyalty_link_t *link)
+{
+    ngx_connection_t  *c;
+
+    c = link->connection;
+
+    if (c != NULL) {
+
+#if (NGX_SSL)
+        if (c->ssl != NULL) {
+            c->ssl->no_wait_shutdown = 1;
+            c->ssl->no_send_shutdown = 1;
+            (void) ngx_ssl_shutdown(c);
+        }
+#endif
+
+        ngx_close_connection(c);
+
+        link->connection = NULL;
+        link->log.connection = 0;
+    }
+
+    loyalty_resp_free(link->resp);
+    link->resp = NULL;
+
+    if (link->pool != NULL) {
+        ngx_destroy_pool(link->pool);
+        link->pool = NULL;
+    }
+
+    link->out = NULL;
+    link->pos = NULL;
+    link->last = NULL;
+}
