@@ -300,10 +300,11 @@ ngx_http_loyalty_challenge_entry(ngx_uint_t kind, loyalty_mpr_t *r,
         return NGX_ERROR;
     }
 
-    /* n pairs of item and value, or the contribution */
+    /* n pairs of item and value */
 
-    if (loyalty_mpr_int(r, &n) != 0
-        || (list && ngx_http_loyalty_games_skip(r, n * 2) != NGX_OK))
+    if (list
+        && (loyalty_mpr_int(r, &n) != 0
+            || ngx_http_loyalty_games_skip(r, n * 2) != NGX_OK))
     {
         return NGX_ERROR;
     }

@@ -59,14 +59,14 @@ sub post {
 sub send {
     my ($self, $type, %event) = @_;
 
-    return tell($self->post($type, %event));
+    return told($self->post($type, %event));
 }
 
 
 sub reverse {
     my ($self, $id, %what) = @_;
 
-    return tell($self->t->reversal($id, {
+    return told($self->t->reversal($id, {
         id => 'r' . ++$number, member => $self->{member}, %what }));
 }
 
@@ -89,18 +89,18 @@ sub balance {
 }
 
 
-sub tell {
+sub told {
     my ($response) = @_;
 
     if ($response->status != 200) {
         return $response->status . ' ' . ($response->code // '');
     }
 
-    return join '; ', map { tell_effect($_) } @{$response->json->{effects}};
+    return join '; ', map { told_effect($_) } @{$response->json->{effects}};
 }
 
 
-sub tell_effect {
+sub told_effect {
     my ($e) = @_;
 
     if ($e->{type} eq 'points') {
