@@ -80,12 +80,26 @@ END
 END
     );
 
-    round($t, 'a');
+    # no reload here: this nchan writes to the log of the configuration that
+    # has gone when it connects to Redis anew
 
-    ok($t->reload(wait => 1), 'reloads');
+    round($t, 'a');
     round($t, 'b');
 
     ok($t->quit, 'quits');
+    undef $t;
+
+    $t = Loyalty::Test->new(
+        modules => $modules, program => 'wallet points;',
+        server => 'location = /pub { nchan_publisher; nchan_channel_id a; }');
+
+    for my $n (1 .. 3) {
+        ok($t->reload(wait => 1), "reloads, $n");
+        like($t->post('/pub', 'x')->status, qr/^20[12]$/, "nchan, $n");
+        is($t->me('m')->status, 200, "the account, $n");
+    }
+
+    return;
 }
 
 

@@ -689,7 +689,9 @@ END {
             my @complaints = eval { $self->_finish };
             push @complaints, $@ if $@;
 
-            diag($_) for @complaints;
+            # a worker that dies at once is started again and again
+            diag($_) for @complaints[0 .. ($#complaints < 20 ? $#complaints
+                                                             : 20)];
             $status ||= 1 if @complaints;
 
             if ($failed || @complaints) {
