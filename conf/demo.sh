@@ -48,7 +48,7 @@ show() {
 
     # what is printed is what is run
     printf '%s\n' "$*"
-    eval "$*"
+    eval "$*" | sed '$a\'
 }
 
 
@@ -101,7 +101,7 @@ start() {
     now=$(date +%s)
 
     show "a purchase: points, and progress on what is running" \
-"curl -s $url/loyalty-in/events -d '
+"curl -s $url/loyalty-in/events --json '
 {\"id\": \"order-$now\", \"member\": \"ada\", \"type\": \"purchase\",
  \"amount\": \"12.50\",
  \"items\": [{\"sku\": \"flat-white\", \"category\": \"coffee/hot\",
@@ -110,7 +110,7 @@ start() {
             \"amount\": \"2.00\"}]}'"
 
     show "the same once more, as a retry would send it: nothing is paid twice" \
-"curl -s $url/loyalty-in/events -d '
+"curl -s $url/loyalty-in/events --json '
 {\"id\": \"order-$now\", \"member\": \"ada\", \"type\": \"purchase\",
  \"amount\": \"12.50\",
  \"items\": [{\"sku\": \"flat-white\", \"category\": \"coffee/hot\",
@@ -125,7 +125,7 @@ start() {
 '"
 
     show "one flat white is given back" \
-"curl -s $url/loyalty-in/events/order-$now/reversal -d '
+"curl -s $url/loyalty-in/events/order-$now/reversal --json '
 {\"id\": \"refund-$now\", \"member\": \"ada\",
  \"items\": [{\"sku\": \"flat-white\", \"quantity\": 1}]}'"
 
