@@ -33,7 +33,7 @@ typedef struct {
 
 static ngx_uint_t ngx_http_loyalty_event_again(ngx_http_request_t *r);
 static ngx_int_t ngx_http_loyalty_event_path(ngx_http_request_t *r,
-    ngx_http_loyalty_event_ctx_t *ctx);
+    ngx_http_loyalty_event_ctx_t *ctx, ngx_http_loyalty_fault_t *fault);
 static ngx_int_t ngx_http_loyalty_event_type(ngx_http_request_t *r,
     ngx_http_loyalty_event_ctx_t *ctx);
 static ngx_int_t ngx_http_loyalty_event_problem(ngx_http_request_t *r,
@@ -64,8 +64,8 @@ static void ngx_http_loyalty_event_cleanup(void *data);
 ngx_int_t
 ngx_http_loyalty_event_api(ngx_http_request_t *r)
 {
-    ngx_int_t                      rc;
     ngx_http_cleanup_t            *cln;
+    ngx_http_loyalty_fault_t       fault;
     ngx_http_loyalty_loc_conf_t   *llcf;
     ngx_http_loyalty_event_ctx_t  *ctx;
 
@@ -104,9 +104,8 @@ ngx_http_loyalty_event_api(ngx_http_request_t *r)
 
     ngx_http_set_ctx(r, ctx, ngx_http_loyalty_module);
 
-    rc = ngx_http_loyalty_event_path(r, ctx);
-    if (rc != NGX_OK) {
-        return rc;
+    if (ngx_http_loyalty_event_path(r, ctx, &fault) != NGX_OK) {
+        return ngx_http_loyalty_event_fault(r, &fault);
     }
 
     if (r->method != NGX_HTTP_POST) {
@@ -153,45 +152,48 @@ ngx_http_loyalty_event_again(ngx_http_request_t *r)
 
 static ngx_int_t
 ngx_http_loyalty_event_path(ngx_http_request_t *r,
-    ngx_http_loyalty_event_ctx_t *ctx)
+    ngx_http_loyalty_event_ctx_t *ctx, ngx_http_loyalty_fault_t *fault)
 {
     ngx_str_t   segments[3];
     ngx_uint_t  n;
 
-    static ngx_str_t  paths = ngx_string("events and events/ID/reversal are "
-                                         "what there is");
-    static ngx_str_t  id = ngx_string("the id in the path is not UTF-8 "
-                                      "without control characters");
-
-    if (ngx_http_loyalty_path(r, segments, 3, &n) == NGX_OK
-        && segments[0].len == 6
-        && ngx_memcmp(segments[0].data, "events", 6) == 0)
+    if (ngx_http_loyalty_path(r, segments, 3, &n) != NGX_OK
+        || segments[0].len != 6
+        || ngx_memcmp(segments[0].data, "events", 6) != 0)
     {
-        if (n == 1) {
-            return NGX_OK;
-        }
-
-        if (n == 3 && segments[2].len == 8
-            && ngx_memcmp(segments[2].data, "reversal", 8) == 0)
-        {
-            ctx->reversal = 1;
-            ctx->event = segments[1];
-
-            if (ngx_http_loyalty_text_check(&segments[1],
-                                            NGX_HTTP_LOYALTY_ID)
-                == NGX_OK)
-            {
-                return NGX_OK;
-            }
-
-            return ngx_http_loyalty_event_problem(r,
-                                             NGX_HTTP_LOYALTY_P_INVALID_FIELD,
-                                             &id, NULL, NULL);
-        }
+        goto unknown;
     }
 
-    return ngx_http_loyalty_event_problem(r, NGX_HTTP_LOYALTY_P_UNKNOWN_PATH,
-                                          &paths, NULL, NULL);
+    if (n == 1) {
+        return NGX_OK;
+    }
+
+    if (n != 3 || segments[2].len != 8
+        || ngx_memcmp(segments[2].data, "reversal", 8) != 0)
+    {
+        goto unknown;
+    }
+
+    if (ngx_http_loyalty_text_check(&segments[1], NGX_HTTP_LOYALTY_ID)
+        != NGX_OK)
+    {
+        ngx_http_loyalty_fault(fault, NGX_HTTP_LOYALTY_P_INVALID_FIELD,
+                               "the id in the path is not UTF-8 without "
+                               "control characters");
+        return NGX_ERROR;
+    }
+
+    ctx->reversal = 1;
+    ctx->event = segments[1];
+
+    return NGX_OK;
+
+unknown:
+
+    ngx_http_loyalty_fault(fault, NGX_HTTP_LOYALTY_P_UNKNOWN_PATH,
+                           "events and events/ID/reversal are what there is");
+
+    return NGX_ERROR;
 }
 
 

@@ -162,7 +162,8 @@ typedef struct {
                                                      further */
 } ngx_http_loyalty_entry_t;
 
-/* r stands before an entry and then behind it; NGX_DONE: there is none */
+/* r stands before an entry and then behind it; NGX_DONE: it stands before
+   the 0 behind the last one */
 ngx_int_t ngx_http_loyalty_entry_next(loyalty_mpr_t *r,
     ngx_http_loyalty_entry_t *entry);
 

@@ -262,7 +262,6 @@ ngx_http_loyalty_json_refused(ngx_http_loyalty_fault_t *fault,
     case json_error_null_character:
     case json_error_null_byte_in_key:
     case json_error_duplicate_key:
-    case json_error_numeric_overflow:
     case json_error_stack_overflow:
         problem = NGX_HTTP_LOYALTY_P_JSON_NOT_SUPPORTED;
         break;

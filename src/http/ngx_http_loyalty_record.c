@@ -32,8 +32,8 @@ static const ngx_http_loyalty_entry_form_t
     { 0, 0, 0 },
     { 3, 0, 0 },                   /* points */
     { 2, 1, 1 },                   /* items that a rule counted */
-    { 5, 0, 2 },                   /* challenge */
-    { 3, 0, 2 },
+    { 4, 0, 2 },                   /* challenge */
+    { 2, 0, 2 },
     { 5, 2, 2 },
     { 3, 2, 2 },
     { 4, 0, 3 },                   /* streak */
@@ -53,8 +53,10 @@ static const ngx_http_loyalty_entry_form_t
 static uint64_t ngx_http_loyalty_number_be(const u_char *p, ngx_uint_t n);
 static ngx_int_t ngx_http_loyalty_body_parse(ngx_pool_t *pool,
     const u_char *p, size_t len, ngx_http_loyalty_record_t *record);
-static ngx_int_t ngx_http_loyalty_reverses_parse(
+static ngx_int_t ngx_http_loyalty_entries_parse(loyalty_mpr_t *r,
     ngx_http_loyalty_record_t *record);
+static ngx_int_t ngx_http_loyalty_balances_parse(ngx_pool_t *pool,
+    loyalty_mpr_t *r, ngx_http_loyalty_record_t *record);
 
 
 ngx_int_t
@@ -153,16 +155,13 @@ static ngx_int_t
 ngx_http_loyalty_body_parse(ngx_pool_t *pool, const u_char *p, size_t len,
     ngx_http_loyalty_record_t *record)
 {
-    int64_t         program, multiplier, n;
-    uint32_t        size;
-    ngx_uint_t      i;
+    int64_t         program, multiplier;
     loyalty_mpr_t   r, number;
     loyalty_mpv_t   amount;
 
     loyalty_mpr_init(&r, p, len);
 
-    if (loyalty_mpr_array(&r, &size) != 0
-        || loyalty_mpr_int(&r, &record->seq) != 0
+    if (loyalty_mpr_int(&r, &record->seq) != 0
         || loyalty_mpr_int(&r, &program) != 0
         || loyalty_mpr_int(&r, &record->type) != 0)
     {
@@ -182,64 +181,37 @@ ngx_http_loyalty_body_parse(ngx_pool_t *pool, const u_char *p, size_t len,
         return NGX_ERROR;
     }
 
-    /* then items and what is reversed: the member API has no use for them */
+    /* then items and what is reversed, which no reply tells */
 
     if (loyalty_mpr_int(&r, &multiplier) != 0
         || loyalty_mpr_skip(&r) != 0
         || loyalty_mpr_skip(&r) != 0
-        || loyalty_mpr_int(&r, &n) != 0
-        || n < 0 || (ngx_uint_t) n > record->nwallets)
+        || ngx_http_loyalty_entries_parse(&r, record) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    record->nbalances = (ngx_uint_t) n;
-    record->balances = NULL;
-
-    if (n) {
-        record->balances = ngx_palloc(pool, n * sizeof(int64_t));
-        if (record->balances == NULL) {
-            return NGX_ERROR;
-        }
-    }
-
-    for (i = 0; i < record->nbalances; i++) {
-        if (loyalty_mpr_int(&r, &record->balances[i]) != 0) {
-            return NGX_ERROR;
-        }
-    }
-
-    record->entries = r;
-
-    return ngx_http_loyalty_reverses_parse(record);
+    return ngx_http_loyalty_balances_parse(pool, &r, record);
 }
 
 
-/* a reversal says in an entry which event it reverses */
+/* which event a reversal reverses, and where the entries end */
 
 static ngx_int_t
-ngx_http_loyalty_reverses_parse(ngx_http_loyalty_record_t *record)
+ngx_http_loyalty_entries_parse(loyalty_mpr_t *r,
+    ngx_http_loyalty_record_t *record)
 {
+    int64_t                    end;
     ngx_int_t                  rc;
     uint32_t                   len;
-    loyalty_mpr_t              r;
     const unsigned char       *id;
     ngx_http_loyalty_entry_t   entry;
 
     ngx_str_null(&record->reverses);
 
-    if (record->type != 0) {
-        return NGX_OK;
-    }
+    record->entries = *r;
 
-    r = record->entries;
-
-    for ( ;; ) {
-        rc = ngx_http_loyalty_entry_next(&r, &entry);
-
-        if (rc != NGX_OK) {
-            return rc == NGX_DONE ? NGX_OK : NGX_ERROR;
-        }
+    while ((rc = ngx_http_loyalty_entry_next(r, &entry)) == NGX_OK) {
 
         if (entry.kind != NGX_HTTP_LOYALTY_E_REVERSES) {
             continue;
@@ -251,9 +223,52 @@ ngx_http_loyalty_reverses_parse(ngx_http_loyalty_record_t *record)
 
         record->reverses.data = (u_char *) id;
         record->reverses.len = len;
+    }
 
+    if (rc != NGX_DONE || loyalty_mpr_int(r, &end) != 0) {
+        return NGX_ERROR;
+    }
+
+    record->entries.end = r->pos;
+
+    return NGX_OK;
+}
+
+
+/* a wallet that is younger than the record has no balance in it */
+
+static ngx_int_t
+ngx_http_loyalty_balances_parse(ngx_pool_t *pool, loyalty_mpr_t *r,
+    ngx_http_loyalty_record_t *record)
+{
+    record->nbalances = 0;
+    record->balances = NULL;
+
+    if (r->pos == r->end) {
         return NGX_OK;
     }
+
+    if (record->nwallets == 0) {
+        return NGX_ERROR;
+    }
+
+    record->balances = ngx_palloc(pool, record->nwallets * sizeof(int64_t));
+    if (record->balances == NULL) {
+        return NGX_ERROR;
+    }
+
+    while (r->pos < r->end) {
+
+        if (record->nbalances == record->nwallets
+            || loyalty_mpr_int(r, &record->balances[record->nbalances]) != 0)
+        {
+            return NGX_ERROR;
+        }
+
+        record->nbalances++;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -263,15 +278,21 @@ ngx_http_loyalty_entry_next(loyalty_mpr_t *r,
 {
     int64_t                               kind, n;
     ngx_uint_t                            i;
+    loyalty_mpr_t                         rest;
     const ngx_http_loyalty_entry_form_t  *form;
 
-    if (r->pos == r->end) {
+    rest = *r;
+
+    if (loyalty_mpr_int(r, &kind) != 0) {
+        return NGX_ERROR;
+    }
+
+    if (kind == 0) {
+        *r = rest;
         return NGX_DONE;
     }
 
-    if (loyalty_mpr_int(r, &kind) != 0
-        || kind < 1 || kind >= (int64_t) NGX_HTTP_LOYALTY_ENTRY_FORMS)
-    {
+    if (kind < 0 || kind >= (int64_t) NGX_HTTP_LOYALTY_ENTRY_FORMS) {
         return NGX_ERROR;
     }
 
