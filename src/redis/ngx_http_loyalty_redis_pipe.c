@@ -347,7 +347,7 @@ ngx_http_loyalty_pipe_recv(ngx_http_loyalty_link_t *link)
         }
 
         if (loyalty_resp_feed(link->resp, in, n) != 0) {
-            ngx_http_loyalty_pipe_protocol(link, "sent a reply that is ",
+            ngx_http_loyalty_pipe_protocol(link, "sent a bad reply",
                                            loyalty_resp_error(link->resp));
             return NGX_ERROR;
         }
@@ -379,7 +379,7 @@ ngx_http_loyalty_pipe_replies(ngx_http_loyalty_link_t *link)
         }
 
         if (rc < 0) {
-            ngx_http_loyalty_pipe_protocol(link, "sent a reply that is ",
+            ngx_http_loyalty_pipe_protocol(link, "sent a bad reply",
                                            loyalty_resp_error(link->resp));
             return NGX_ERROR;
         }
@@ -395,7 +395,7 @@ ngx_http_loyalty_pipe_replies(ngx_http_loyalty_link_t *link)
         && link->counts[NGX_HTTP_LOYALTY_LIST_SENT] == 0)
     {
         ngx_http_loyalty_pipe_protocol(link, "sent what was not asked for",
-                                       "");
+                                       NULL);
         return NGX_ERROR;
     }
 
@@ -421,7 +421,7 @@ ngx_http_loyalty_pipe_reply(ngx_http_loyalty_link_t *link,
         || link->written < op->start + op->len)
     {
         ngx_http_loyalty_pipe_protocol(link, "sent what was not asked for",
-                                       "");
+                                       NULL);
         return NGX_ERROR;
     }
 
@@ -436,10 +436,6 @@ ngx_http_loyalty_pipe_reply(ngx_http_loyalty_link_t *link,
         return answer(link, reply);
     }
 
-    ngx_http_loyalty_stat_latency(link->redis->program, op->fn,
-                                  (now > op->queued)
-                                      ? (ngx_uint_t) (now - op->queued) : 0);
-
     if (op->handler == NULL || op->due) {
         ngx_http_loyalty_stat(link->redis->program,
                               NGX_HTTP_LOYALTY_STAT_LATE, 1);
@@ -448,6 +444,10 @@ ngx_http_loyalty_pipe_reply(ngx_http_loyalty_link_t *link,
     if (ngx_http_loyalty_library_missing(reply)) {
         return ngx_http_loyalty_library_load(link, op);
     }
+
+    ngx_http_loyalty_stat_latency(link->redis->program, op->fn,
+                                  (now > op->queued)
+                                      ? (ngx_uint_t) (now - op->queued) : 0);
 
     return ngx_http_loyalty_pipe_answer(op, reply);
 }
@@ -542,5 +542,7 @@ ngx_http_loyalty_pipe_protocol(ngx_http_loyalty_link_t *link,
                           NGX_HTTP_LOYALTY_STAT_ERR_PROTOCOL, 1);
 
     ngx_http_loyalty_trouble(link, NGX_HTTP_LOYALTY_TROUBLE_PROTOCOL,
-                             "redis %s%s, connection given up", what, detail);
+                             "redis %s%s%s, connection given up", what,
+                             (detail != NULL) ? ": " : "",
+                             (detail != NULL) ? detail : "");
 }
