@@ -23,6 +23,8 @@ static void loyalty_mpw_count(loyalty_mpw_t *w, unsigned char fix,
 
 static int loyalty_mpr_tagged(loyalty_mpr_t *r, loyalty_mpv_t *v,
     unsigned tag);
+static int loyalty_mpr_sized(loyalty_mpr_t *r, loyalty_mpv_t *v,
+    unsigned tag);
 static int loyalty_mpr_uint(loyalty_mpr_t *r, unsigned bytes, uint64_t *u);
 static int loyalty_mpr_float(loyalty_mpv_t *v, unsigned bytes, uint64_t u);
 static int loyalty_mpr_bytes(loyalty_mpr_t *r, loyalty_mpv_t *v, uint64_t n);
@@ -289,9 +291,6 @@ loyalty_mpr_next(loyalty_mpr_t *r, loyalty_mpv_t *v)
 static int
 loyalty_mpr_tagged(loyalty_mpr_t *r, loyalty_mpv_t *v, unsigned tag)
 {
-    unsigned  bytes;
-    uint64_t  u;
-
     if (tag < 0x90) {
         return loyalty_mpr_many(r, v, LOYALTY_MP_MAP, tag & 0x0f);
     }
@@ -317,59 +316,52 @@ loyalty_mpr_tagged(loyalty_mpr_t *r, loyalty_mpv_t *v, unsigned tag)
         v->i = tag & 1;
         return 0;
 
-    case 0xc4: case 0xcc: case 0xd0: case 0xd9:
-        bytes = 1;
-        break;
-
-    case 0xc5: case 0xcd: case 0xd1: case 0xda: case 0xdc: case 0xde:
-        bytes = 2;
-        break;
-
-    case 0xc6: case 0xca: case 0xce: case 0xd2: case 0xdb: case 0xdd:
-    case 0xdf:
-        bytes = 4;
-        break;
-
-    case 0xcb: case 0xcf: case 0xd3:
-        bytes = 8;
-        break;
-
     default:
+        return loyalty_mpr_sized(r, v, tag);
+    }
+}
+
+
+/* tags that a number of 1, 2, 4 or 8 bytes follows: a value or a length */
+
+static int
+loyalty_mpr_sized(loyalty_mpr_t *r, loyalty_mpv_t *v, unsigned tag)
+{
+    unsigned  bytes;
+    uint64_t  u;
+
+    static const unsigned char  widths[32] = {
+        0, 0, 0, 0, 1, 2, 4, 0, 0, 0, 4, 8, 1, 2, 4, 8,        /* c0 .. cf */
+        1, 2, 4, 8, 0, 0, 0, 0, 0, 1, 2, 4, 2, 4, 2, 4         /* d0 .. df */
+    };
+
+    bytes = widths[tag - 0xc0];
+
+    if (bytes == 0 || loyalty_mpr_uint(r, bytes, &u) != 0) {
         return -1;
     }
 
-    if (loyalty_mpr_uint(r, bytes, &u) != 0) {
-        return -1;
-    }
+    v->type = LOYALTY_MP_INT;
 
     switch (tag) {
 
     case 0xca: case 0xcb:
         return loyalty_mpr_float(v, bytes, u);
 
-    case 0xcc: case 0xcd: case 0xce: case 0xcf:
-        v->type = LOYALTY_MP_INT;
+    case 0xcc: case 0xcd: case 0xce: case 0xcf: case 0xd3:
         v->i = (int64_t) u;
-        return (u <= INT64_MAX) ? 0 : -1;
+        return (tag != 0xcf || u <= INT64_MAX) ? 0 : -1;
 
     case 0xd0:
-        v->type = LOYALTY_MP_INT;
         v->i = (int8_t) u;
         return 0;
 
     case 0xd1:
-        v->type = LOYALTY_MP_INT;
         v->i = (int16_t) u;
         return 0;
 
     case 0xd2:
-        v->type = LOYALTY_MP_INT;
         v->i = (int32_t) u;
-        return 0;
-
-    case 0xd3:
-        v->type = LOYALTY_MP_INT;
-        v->i = (int64_t) u;
         return 0;
 
     case 0xdc: case 0xdd:

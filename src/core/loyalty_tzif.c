@@ -63,6 +63,8 @@ static void loyalty_zone_add(loyalty_zone_t *zone, int64_t at,
     int32_t offset);
 static void loyalty_zone_rule(loyalty_zone_t *zone,
     const loyalty_tzrule_t *rule);
+static int64_t loyalty_zone_rule_year(loyalty_zone_t *zone,
+    const loyalty_tzrule_t *rule, int64_t year, int64_t last);
 
 static uint32_t loyalty_be32(const unsigned char *p);
 static int64_t loyalty_be64(const unsigned char *p);
@@ -485,20 +487,19 @@ loyalty_zone_add(loyalty_zone_t *zone, int64_t at, int32_t offset)
 static void
 loyalty_zone_rule(loyalty_zone_t *zone, const loyalty_tzrule_t *rule)
 {
-    int      i, j, month, day;
-    int32_t  offset;
-    int64_t  last, first_year, year, at[2], swap;
+    int      i, month, day;
     size_t   known;
+    int64_t  last, first;
 
     known = zone->n;
     last = zone->at[known - 1];
 
-    loyalty_civil((known > 1) ? last / LOYALTY_DAY_S : 0, &first_year, &month,
+    loyalty_civil((known > 1) ? last / LOYALTY_DAY_S : 0, &first, &month,
                   &day);
-    first_year--;
+    first--;
 
     if (known == 1) {
-        last = loyalty_days(first_year, 1, 1) * LOYALTY_DAY_S;
+        last = loyalty_days(first, 1, 1) * LOYALTY_DAY_S;
     }
 
     zone->offset[known - 1] = loyalty_tzrule_offset(rule, last);
@@ -508,42 +509,57 @@ loyalty_zone_rule(loyalty_zone_t *zone, const loyalty_tzrule_t *rule)
     }
 
     for (i = 0; i < LOYALTY_RULE_YEARS; i++) {
-        year = first_year + i;
-        loyalty_tzrule_year(rule, year, &at[0], &at[1]);
-
-        if (at[0] > at[1]) {
-            swap = at[0];
-            at[0] = at[1];
-            at[1] = swap;
-        }
-
-        for (j = 0; j < 2; j++) {
-
-            if (at[j] <= last) {
-                continue;
-            }
-
-            offset = loyalty_tzrule_offset(rule, at[j]);
-
-            /* where it lasts all year nothing changes at its dates */
-
-            if (offset != zone->offset[zone->n - 1]) {
-                loyalty_zone_add(zone, at[j], offset);
-                last = at[j];
-            }
-        }
+        last = loyalty_zone_rule_year(zone, rule, first + i, last);
     }
 
     if (zone->n == known) {
         return;
     }
 
-    zone->base = loyalty_days(first_year + 3, 1, 1) * LOYALTY_DAY_S;
+    zone->base = loyalty_days(first + 3, 1, 1) * LOYALTY_DAY_S;
     zone->high = zone->base + LOYALTY_CYCLE_S;
 
     if (known == 1) {
         zone->low = zone->base;
     }
+}
+
+
+/* adds what changes in a year after last; returns the last change */
+
+static int64_t
+loyalty_zone_rule_year(loyalty_zone_t *zone, const loyalty_tzrule_t *rule,
+    int64_t year, int64_t last)
+{
+    int      i;
+    int32_t  offset;
+    int64_t  at[2], swap;
+
+    loyalty_tzrule_year(rule, year, &at[0], &at[1]);
+
+    if (at[0] > at[1]) {
+        swap = at[0];
+        at[0] = at[1];
+        at[1] = swap;
+    }
+
+    for (i = 0; i < 2; i++) {
+
+        if (at[i] <= last) {
+            continue;
+        }
+
+        offset = loyalty_tzrule_offset(rule, at[i]);
+
+        /* where it lasts all year nothing changes at its dates */
+
+        if (offset != zone->offset[zone->n - 1]) {
+            loyalty_zone_add(zone, at[i], offset);
+            last = at[i];
+        }
+    }
+
+    return last;
 }
 
 

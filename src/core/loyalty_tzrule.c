@@ -252,7 +252,9 @@ loyalty_tzrule_offset(const loyalty_tzrule_t *rule, int64_t unix_s)
     days = unix_s / LOYALTY_DAY_S - (unix_s % LOYALTY_DAY_S < 0);
     loyalty_civil(days, &year, &month, &day);
 
-    for (y = year - 1; y <= year + 1; y++) {
+    /* a date may lie a week outside its year, and its span last for one */
+
+    for (y = year - 2; y <= year + 1; y++) {
         loyalty_tzrule_year(rule, y, &start, &end);
 
         if (start > end) {

@@ -223,6 +223,8 @@ test_parse_rule_only(void **state)
         "\nAEST-10AEDT,M10.1.0,M4.1.0/3\n",
         "\nEST5EDT,0/0,J365/25\n",
         "\n<+0545>-5:45\n",
+        /* both dates in the next year, now this one first and now that */
+        "\nAAA22BBB22:58,M12.5.4/166:48,364/71:21\n",
     };
 
     /* without a change the rule holds for all time, the past included */
