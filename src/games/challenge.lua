@@ -118,8 +118,16 @@ end
 local function count(c, rule, slot, inst, ent, k, list, which)
     local goal, before = rule[3], ent or 0
 
+    -- the common step: a number that stays below the goal
+    if not list and not which and type(before) == 'number'
+       and before + k < goal
+    then
+        note(c, 3, slot, inst, before + k, goal)
+        return before + k
+    end
+
     if type(ent) ~= 'table' then
-        ent = { ent or 0, 0, 0, 0 }
+        ent = { before, 0, 0, 0 }
     else
         before = ent[1]
     end
@@ -142,12 +150,8 @@ local function count(c, rule, slot, inst, ent, k, list, which)
 
     if list then
         note_values(c, seen)
-    else
-        note_number(c, k)
-
-        if which then
-            note_items(c, slot, which)
-        end
+    elseif which then
+        note_items(c, slot, which)
     end
 
     if ent[2] == 0 and ent[1] >= goal then
@@ -434,7 +438,6 @@ local function lower(c, slot, inst, goal, lost)
 
     if done == 0 or ent[1] < done then
         note(c, 3, slot, inst, ent[1], done > 0 and done or goal)
-        note_number(c, -k)
 
         if done > 0 then
             take_back(c, ent, slot)
@@ -447,12 +450,13 @@ local function lower(c, slot, inst, goal, lost)
 end
 
 
-local function undo_number(c, slot, inst, goal, k, body, j, left)
+local function undo_number(c, slot, inst, goal, body, j, left)
     local st = c.states[slot]
     local mode = st and st[1] % 8
+    local k = 0
 
     if mode == 0 then
-        k = left.used and k or 0
+        k = left.used and 1 or 0
 
     elseif mode == 2 then
         k = left.amount_was - left.amount_is
@@ -499,14 +503,12 @@ end
 
 
 undo[3] = function(c, body, i, left)
-    undo_number(c, body[i + 1], body[i + 2], body[i + 4], body[i + 5], body,
-                i + 6, left)
+    undo_number(c, body[i + 1], body[i + 2], body[i + 4], body, i + 5, left)
 end
 
 
 undo[4] = function(c, body, i, left)
-    undo_number(c, body[i + 1], body[i + 2], 0, body[i + 3], body, i + 4,
-                left)
+    undo_number(c, body[i + 1], body[i + 2], 0, body, i + 3, left)
 end
 
 
@@ -534,7 +536,6 @@ undo[12] = function(c, body, i, left)
     end
 
     note(c, 3, slot, inst, 0, body[i + 3])
-    note_number(c, complete(st[j]) and -st[j][1] or 0)
 
     if complete(st[j]) then
         take_back(c, st[j], slot)

@@ -5,7 +5,7 @@
 --         flat { at, every, kind, hash, amount, ... }; one dynamic argument,
 --         the period of the event
 -- output: entries 7 to 9, and awards
--- state:  { top, lo, best, total, hi, carry, below, frozen lo, frozen hi,
+-- state:  { top, lo, best, total, below, hi, carry, frozen lo, frozen hi,
 --           freezes, counts, paid, gone }, trailing zeros left out
 -- errors: limit_reached
 --
@@ -16,7 +16,7 @@
 -- rest spreads the map out over a table of 64.
 --
 
-local TOP, LO, BEST, TOTAL, HI, CARRY, BELOW = 1, 2, 3, 4, 5, 6, 7
+local TOP, LO, BEST, TOTAL, BELOW, HI, CARRY = 1, 2, 3, 4, 5, 6, 7
 local FLO, FHI, FREEZES, COUNTS, PAID, GONE = 8, 9, 10, 11, 12, 13
 local LAST = 13
 
@@ -46,7 +46,9 @@ end
 local function ones(x)
     local n = 0
 
-    if x == -1 then
+    if x % 4 == 1 then
+        return 1
+    elseif x == -1 then
         return 32
     end
 
@@ -72,32 +74,82 @@ local function shift(lo, hi, d)
 end
 
 
--- nothing set among the d highest bits
+-- the map moved towards the top by j, 0 <= j <= 64
 
-local function fits(lo, hi, d)
-    if d > 32 then
-        return hi == 0 and (d == 64 and lo == 0
-                            or d < 64 and rshift(lo, 64 - d) == 0)
+local function down(lo, hi, j)
+    if j == 0 then
+        return lo, hi
+    elseif j < 32 then
+        return bor(rshift(lo, j), lshift(hi, 32 - j)), rshift(hi, j)
+    elseif j < 64 then
+        return rshift(hi, j - 32), 0
     end
 
-    return d < 32 and rshift(hi, 32 - d) == 0 or d == 32 and hi == 0
+    return 0, 0
 end
 
 
--- length of the run whose newest period is the top
+-- how many low bits of 64 in a row are set, and how many are not
 
-local function newest(st)
-    local n = ones(bor(st[LO], st[FLO]))
+local function low_ones(lo, hi)
+    local n = ones(lo)
 
-    if n == 32 then
-        n = 32 + ones(bor(st[HI], st[FHI]))
+    return n == 32 and 32 + ones(hi) or n
+end
 
-        if n == 64 then
-            n = 64 + st[CARRY]
-        end
+
+local function low_zeros(lo, hi)
+    return low_ones(bnot(lo), bnot(hi))
+end
+
+
+-- Periods in a row from index j on to the older side, of a map that holds
+-- frozen periods too.
+
+local function run_from(lo, hi, j, carry)
+    local n = low_ones(down(lo, hi, j))
+
+    return n == 64 - j and n + carry or n
+end
+
+
+-- What leaves the map when it moves on by d (2 .. 64): the length of the run
+-- that then ends just below it, and of the longest that is gone.
+
+local function leaving(lo, hi, carry, below, d)
+    local first = 64 - d
+    local ends = run_from(lo, hi, first, carry)
+    local j = first + ends
+
+    if j >= 64 then
+        return ends, below
     end
 
-    return n
+    lo, hi = down(lo, hi, j)
+
+    while j < 64 do
+        local n = low_zeros(lo, hi)
+
+        j = j + n
+
+        if j >= 64 then
+            break
+        end
+
+        lo, hi = down(lo, hi, n)
+        n = low_ones(lo, hi)
+        j = j + n
+        lo, hi = down(lo, hi, n)
+
+        if j == 64 then
+            n = n + carry
+            carry = 0
+        end
+
+        below = n > below and n or below
+    end
+
+    return ends, carry > below and carry or below
 end
 
 
@@ -182,23 +234,31 @@ local function longest(b, carry)
 end
 
 
--- counts over 1 and awards whose period has left the map
+-- counts over 1 whose period has left the map
+
+local function forget_counts(st)
+    local oldest, counts = st[TOP] - 63, st[COUNTS]
+    local kept = {}
+
+    for j = 1, #counts, 2 do
+        if counts[j] >= oldest then
+            kept[#kept + 1] = counts[j]
+            kept[#kept + 1] = counts[j + 1]
+        end
+    end
+
+    st[COUNTS] = kept
+end
+
+
+-- and awards
 
 local function forget(st)
     local oldest = st[TOP] - 63
-    local counts, paid, gone = st[COUNTS], st[PAID], st[GONE]
+    local paid, gone = st[PAID], st[GONE]
 
-    if counts ~= 0 then
-        local kept = {}
-
-        for j = 1, #counts, 2 do
-            if counts[j] >= oldest then
-                kept[#kept + 1] = counts[j]
-                kept[#kept + 1] = counts[j + 1]
-            end
-        end
-
-        st[COUNTS] = kept
+    if st[COUNTS] ~= 0 then
+        forget_counts(st)
     end
 
     if paid == 0 then
@@ -250,24 +310,9 @@ local function advance(st, d)
     elseif d > 64 then
         st[BELOW], st[CARRY] = st[BEST], 0
 
-    elseif st[CARRY] > 0 or not fits(bor(lo, flo), bor(hi, fhi), d) then
-        local b = spread(st)
-        local first, below, run = 64 - d, st[BELOW], 0
-
-        for j = first, 63 do
-            run = b[j] > 0 and run + 1 or 0
-
-            if run > below and run < j - first + 1 then
-                below = run
-            end
-        end
-
-        if run < d and run + st[CARRY] > below then
-            below = run + st[CARRY]
-        end
-
-        st[CARRY] = older(b, first, st[CARRY])
-        st[BELOW] = below
+    else
+        st[CARRY], st[BELOW] = leaving(bor(lo, flo), bor(hi, fhi), st[CARRY],
+                                       st[BELOW], d)
     end
 
     st[TOP] = st[TOP] + d
@@ -452,22 +497,14 @@ end
 -- the index of the newest period of the map, 64 when it is empty
 
 local function head(st)
-    local lo, hi = bor(st[LO], st[FLO]), bor(st[HI], st[FHI])
-    local x, j = lo, 0
+    return low_zeros(bor(st[LO], st[FLO]), bor(st[HI], st[FHI]))
+end
 
-    if lo == 0 then
-        x, j = hi, 32
-    end
 
-    if x == 0 then
-        return 64
-    end
+-- the length of the run that starts there
 
-    while band(x, 1) == 0 do
-        x, j = rshift(x, 1), j + 1
-    end
-
-    return j
+local function newest(st, j)
+    return run_from(bor(st[LO], st[FLO]), bor(st[HI], st[FHI]), j, st[CARRY])
 end
 
 
@@ -476,17 +513,7 @@ end
 local function forward(c, rule, slot, st, period)
     local last = head(st)
     local d = period - st[TOP]
-    local spent = 0
-    local a
-
-    if last == 0 then
-        a = newest(st)
-    elseif last < 64 then
-        a = older(spread(st), last, st[CARRY])
-    else
-        a = st[CARRY]
-    end
-
+    local a, spent = newest(st, last), 0
     local gap = a > 0 and d - 1 + last or 0
 
     advance(st, d)
@@ -554,14 +581,75 @@ local function late(c, rule, slot, st, period)
         st[BEST] = m
     end
 
-    local j = head(st)
-
-    note(c, slot, period, older(b, j, st[CARRY]), st[BEST], 0, 0)
+    note(c, slot, period, newest(st, head(st)), st[BEST], 0, 0)
 
     if was == 0 then
         earned(st, rule, x, y, m)
         pay(c, rule, slot, st, period - y, x > y and x or y, m)
     end
+end
+
+
+-- The common step on to a later period, without freezes and awards: false
+-- when it is another.
+
+local function step(c, rule, slot, st, period)
+    local d, lo, hi = period - st[TOP], st[LO], st[HI] or 0
+    local carry = st[CARRY] or 0
+
+    if d <= 0 or lo % 2 == 0 or d == 1 and (hi < 0 or carry > 0)
+       or st[PAID] or st[FLO] and st[FLO] ~= 0 or st[FHI] and st[FHI] ~= 0
+       or rule[4] > 0 or rule[5] > 0 or rule[7][1]
+    then
+        return false
+    end
+
+    local a, below = ones(lo), st[BELOW] or 0
+    local m, best, broken = 1, st[BEST], 0
+
+    if a == 32 then
+        a = run_from(lo, hi, 0, carry)
+    end
+
+    if d == 1 then
+        m = a + 1
+        lo, hi = shift(lo, hi, 1)
+        best = m > best and m or best
+
+    else
+        broken = a > 1 and a or 0
+
+        if d > 64 then
+            lo, hi, carry, below = 0, 0, 0, best
+        else
+            carry, below = leaving(lo, hi, carry, below, d)
+            lo, hi = shift(lo, hi, d)
+        end
+    end
+
+    st[TOP], st[LO], st[BEST] = period, bor(lo, 1), best
+
+    if below > 0 or hi ~= 0 or carry > 0 or st[BELOW] then
+        st[BELOW] = below
+    end
+
+    if hi ~= 0 or carry > 0 or st[HI] then
+        st[HI] = hi
+    end
+
+    if carry > 0 or st[CARRY] then
+        st[CARRY] = carry
+    end
+
+    local counts = st[COUNTS]
+
+    if counts and counts ~= 0 and counts[1] and counts[1] < period - 63 then
+        forget_counts(st)
+    end
+
+    note(c, slot, period, m, best, broken, 0)
+
+    return true
 end
 
 
@@ -572,8 +660,14 @@ apply[3] = function(c, rule, args, i)
 
     if not st then
         st = { period, 1, 1, 1 }
-        fill(st)
         c.states[slot] = st
+
+        if not freezes and not rule[7][1] then
+            note(c, slot, period, 1, 1, 0, 0)
+            return i + 1
+        end
+
+        fill(st)
 
         if freezes then
             st[FREEZES] = rule[4] + 1
@@ -587,8 +681,13 @@ apply[3] = function(c, rule, args, i)
         return i + 1
     end
 
-    fill(st)
     st[TOTAL] = st[TOTAL] + 1
+
+    if step(c, rule, slot, st, period) then
+        return i + 1
+    end
+
+    fill(st)
 
     if not freezes then
         st[FREEZES] = 0
@@ -642,17 +741,20 @@ end
 
 
 local function relabel(st, b, kept, paid, j)
-    local step = paid[j + 2]
+    local every = paid[j + 2]
+
+    if every == 0 then
+        return false
+    end
 
     for period = paid[j], paid[j] + 1 do
         local start, length = run_at(st, b, period)
 
-        for n = start and step > 0 and length - length % step or 0, 1, -step
-        do
+        for n = start and length - length % every or 0, 1, -every do
             local at, free = start + n - 1, true
 
             for k = 1, #kept, 5 do
-                if kept[k] == at and kept[k + 1] == n and kept[k + 2] == step
+                if kept[k] == at and kept[k + 1] == n and kept[k + 2] == every
                    and kept[k + 3] == paid[j + 3]
                 then
                     free = false
@@ -727,7 +829,7 @@ end
 
 
 -- a period that lost its only event leaves its run; freezes that would
--- then stand before the first event are given back
+-- then stand before the first event or behind the last are given back
 
 local function leave(c, slot, st, period)
     local t = st[TOP] - period
@@ -747,6 +849,22 @@ local function leave(c, slot, st, period)
         j = j - 1
     end
 
+    -- and those that no event stands behind any more
+
+    if head(st) == t then
+        j = t + 1
+
+        while j < 64 and b[j] == 0 do
+            j = j + 1
+        end
+
+        while j < 64 and b[j] == 2 do
+            b[j] = 0
+            st[FREEZES] = st[FREEZES] + 1
+            j = j + 1
+        end
+    end
+
     fold(st, b)
 
     local best = longest(b, st[CARRY])
@@ -757,10 +875,7 @@ local function leave(c, slot, st, period)
         st[BEST] = 1
     end
 
-    local first = head(st)
-
-    note(c, slot, period, first < 64 and older(b, first, st[CARRY])
-         or st[CARRY], st[BEST], 0, 0)
+    note(c, slot, period, newest(st, head(st)), st[BEST], 0, 0)
 
     if st[PAID] ~= 0 then
         settle_paid(c, slot, st, b)

@@ -5,11 +5,11 @@
 --
 -- event_@H@, reverse_@H@
 --     keys:   member, overflow, feed, aliases
---     input:  ARG, a msgpack array
+--     input:  ARG, msgpack values
 --     output: "N" or "D", hashes, record; or "E" and a code
 -- history_@H@ (no writes)
 --     keys:   member, overflow
---     input:  ARG, msgpack [before, limit]
+--     input:  ARG, msgpack values before, limit
 --     output: hashes, type names, records; newest first
 -- errors: an argument or a state that does not decode is an error reply of
 --     Redis itself, and nothing has been written by then.
@@ -19,6 +19,27 @@ local FORMAT = 1
 local REST = 16                     -- at, accepted, fingerprint
 local FORGET = 16                   -- overflow records looked at a time
 local RECORD = 60000                -- bytes, which leaves room for mark()
+local VALUES = 7000                 -- in a body: Lua's stack holds 8000
+
+
+-- What one call works on, made once: tables that grow field by field are
+-- a large part of a call's cost.  begin() sets every field anew; entries
+-- keep old values behind n, which nobody reads.
+
+local work = {
+    now = 0, at = 0, amount = false, items = false, member = false,
+    program = false, multiplier = 0, failed = false, put = false,
+    seq = 0, alias = false, oldest = 0, kept = 0, whashes = '',
+    wallets = false, slots = '', states = false, records = '',
+    slot_index = false, wallet_index = false, head = {}, entries = {}, n = 0
+}
+
+
+-- values as a table that is made in its full size
+
+local function listed(off, ...)
+    return off, { ... }
+end
 
 
 -- the member's state; raw is false for a member never seen
@@ -27,19 +48,30 @@ local function load(c, raw)
     if not raw then
         c.seq, c.alias, c.oldest, c.kept = 0, false, 0, 0
         c.whashes, c.wallets, c.slots, c.states = '', {}, '', {}
+        c.slot_index, c.wallet_index = index_of(''), index_of('')
         c.records = ''
         return
     end
 
-    local off, head = unpack1(raw)
+    local off, format
 
-    if head[1] ~= FORMAT then
-        error('member state of format ' .. tostring(head[1]))
+    off, format, c.seq, c.alias, c.oldest, c.kept, c.whashes, c.slots =
+        unpack_limit(raw, 7, 0)
+
+    if format ~= FORMAT then
+        error('member state of format ' .. tostring(format))
     end
 
-    c.seq, c.alias, c.oldest, c.kept = head[2], head[3], head[4], head[5]
-    c.whashes, c.wallets, c.slots, c.states = head[6], head[7], head[8],
-                                              head[9]
+    -- a limit of 0 would mean all; a member has a slot but maybe no wallet
+    c.wallets = {}
+
+    if c.whashes ~= '' then
+        off, c.wallets = listed(unpack_limit(raw, #c.whashes, off))
+    end
+
+    off, c.states = listed(unpack_limit(raw, #c.slots / 4, off))
+
+    c.slot_index, c.wallet_index = index_of(c.slots), index_of(c.whashes)
     c.records = off == -1 and '' or sub(raw, off + 1)
 end
 
@@ -92,7 +124,7 @@ end
 
 
 local function body_of(record)
-    return unpack_all(sub(record, 4 + byte(record, 3) + REST))
+    return { unpack_all(sub(record, 4 + byte(record, 3) + REST)) }
 end
 
 
@@ -100,9 +132,9 @@ end
 
 local function close_record(c, record)
     local body, wallets = body_of(record), c.wallets
-    local i = 9 + body[8]
+    local i = HEAD + 1
 
-    while body[i] do
+    while body[i] ~= 0 do
         if body[i] == 1 then
             local w = body[i + 1] * 4 - 1
             wallets[w] = wallets[w] + body[i + 2]
@@ -185,33 +217,61 @@ local function overflow_records(c, overflow)
 end
 
 
+-- the member without its records
+
+local function head_of(c)
+    local h, wallets, states = c.head, c.wallets, c.states
+    local nw, ns = #wallets, #c.slots / 4
+
+    h[1], h[2], h[3], h[4], h[5] = FORMAT, c.seq, c.alias, c.oldest, c.kept
+    h[6], h[7] = c.whashes, c.slots
+
+    for i = 1, nw do
+        h[7 + i] = wallets[i]
+    end
+
+    for i = 1, ns do
+        h[7 + nw + i] = states[i]
+    end
+
+    return pack(unpack(h, 1, 7 + nw + ns))
+end
+
+
 -- the record of what c.entries say, the member with it, and the feed's line
 
-local function save(c, keys, needle, rest, body)
-    local n, wallets = 8, c.wallets
-    local nw = #c.whashes / 4
+local function save(c, keys, needle, rest, program_slot, type_slot)
+    local wallets, body, n = c.wallets, c.entries, c.n
+    local multiplier, changed = c.multiplier, n > HEAD
 
     c.seq = c.seq + 1
-    body[1], body[8] = c.seq, nw
 
-    for w = 1, nw do
-        body[n + w] = wallets[w * 4 - 3]
+    body[1], body[2], body[3] = c.seq, program_slot, type_slot
+    body[4] = c.amount or false
+    body[5] = multiplier == ONE and 0 or multiplier
+    body[6], body[7] = c.items or false, false
+
+    n = n + 1
+    body[n] = 0
+
+    for i = 1, #wallets, 4 do
+        n = n + 1
+        body[n] = wallets[i]
     end
 
-    n = n + nw
-
-    for i = 1, c.n do
-        body[n + i] = c.entries[i]
+    if n > VALUES then
+        return 'Elimit_reached'
     end
 
-    local tail = needle .. rest .. pack(body)
-    local size = #tail
+    local tail = pack(unpack(body, 1, n))
+    local size = #needle + REST + #tail
 
     if size > RECORD then
         return 'Elimit_reached'
     end
 
-    local record = char((size - size % 256) / 256, size % 256) .. tail
+    local record = char((size - size % 256) / 256, size % 256) .. needle
+                   .. rest .. tail
 
     if not c.alias then
         c.alias = call('APPEND', keys[4], char(#c.member) .. c.member)
@@ -228,18 +288,14 @@ local function save(c, keys, needle, rest, body)
 
     c.kept = c.kept + 1
 
-    call('SET', keys[1], pack({ FORMAT, c.seq, c.alias, c.oldest, c.kept,
-                                c.whashes, wallets, c.slots, c.states })
-                         .. c.records .. record)
+    call('SET', keys[1], head_of(c) .. c.records .. record)
 
-    local hashes = hashes_of(c)
-
-    if c.n > 0 then
-        call('XADD', keys[3], 'MAXLEN', '~', c.program[3], '*',
-             'm', c.alias, 'h', hashes, 'r', record)
+    if changed then
+        call('XADD', keys[3], 'MAXLEN', '~', c.program.feed_max, '*',
+             'm', c.alias, 's', c.seq)
     end
 
-    return 'N' .. hashes .. record
+    return 'N' .. hashes_of(c) .. record
 end
 
 
@@ -256,12 +312,16 @@ local function repeated(c, record, needle, rest)
 end
 
 
-local function begin(now, blob)
-    if not call then
-        bind()
-    end
+local function begin(now, blob, raw)
+    local c = work
 
-    return { now = now, program = program(blob), entries = {}, n = 0 }
+    c.now, c.program, c.multiplier = now, program(blob), ONE
+    c.at, c.amount, c.items, c.member = now, false, false, false
+    c.failed, c.put, c.n = false, false, HEAD
+
+    load(c, raw)
+
+    return c
 end
 
 
@@ -269,7 +329,7 @@ end
 
 local function lifetime(c)
     local h = c.program[4][1]
-    local w = h and hash_index(c.whashes, h)
+    local w = h and c.wallet_index[h]
 
     return w and c.wallets[w * 4 - 2] or 0
 end
@@ -286,29 +346,24 @@ local function note_tier(c, before)
 end
 
 
-local function event(keys, args)
-    if not call then
-        bind()
-    end
+-- ARG's values; what follows n is the rules'
 
-    local a = unpack_all(args[1])
-    local c = begin(a[1], a[10])
-
-    load(c, call('GET', keys[1]))
-
-    local seen = lookup(c, keys[2], a[3])
+local function decide(keys, now, at, needle, rest, type_hash, type_name,
+                      amount, items, member, constants, n, ...)
+    local c = begin(now, constants, call('GET', keys[1]))
+    local seen = lookup(c, keys[2], needle)
 
     if seen then
-        return repeated(c, seen, a[3], a[4])
+        return repeated(c, seen, needle, rest)
     end
 
-    c.at, c.amount, c.items, c.member = a[2], a[7], a[8], a[9]
+    c.at, c.amount, c.items, c.member = at, amount, items, member
 
     local program_slot = slot_of(c, c.program[1])
-    local type_slot = slot_of(c, a[5])
+    local type_slot = slot_of(c, type_hash)
 
     if not c.states[type_slot] then
-        c.states[program_slot], c.states[type_slot] = 0, a[6]
+        c.states[program_slot], c.states[type_slot] = 0, type_name
     end
 
     c.states[program_slot] = 0
@@ -318,11 +373,11 @@ local function event(keys, args)
 
     c.multiplier = multiplier
 
-    local i = 12
+    local rules, i = { ... }, 1
 
-    for _ = 1, a[11] do
-        local rule = constant(a[i])
-        i = apply[rule[1]](c, rule, a, i + 1)
+    for _ = 1, n do
+        local rule = constant(rules[i])
+        i = apply[rule[1]](c, rule, rules, i + 1)
     end
 
     if #tiers > 0 then
@@ -333,10 +388,16 @@ local function event(keys, args)
         return 'E' .. c.failed
     end
 
-    return save(c, keys, a[3], a[4], {
-        0, program_slot, type_slot, c.amount or false,
-        multiplier == ONE and 0 or multiplier, c.items or false, false, 0
-    })
+    return save(c, keys, needle, rest, program_slot, type_slot)
+end
+
+
+local function event(keys, args)
+    if not call then
+        bind()
+    end
+
+    return decide(keys, unpack_all(args[1]))
 end
 
 
@@ -522,7 +583,7 @@ local function mark(c, record, pos, seq, body, left)
     body[7] = reversed
 
     local head_end = 3 + byte(record, 3) + REST
-    local tail = sub(record, 3, head_end) .. pack(body)
+    local tail = sub(record, 3, head_end) .. pack(unpack(body))
     local size = #tail
     local marked = char((size - size % 256) / 256, size % 256) .. tail
 
@@ -536,9 +597,9 @@ end
 
 
 local function undo_entries(c, body, left)
-    local i = 9 + body[8]
+    local i = HEAD + 1
 
-    while body[i] do
+    while body[i] ~= 0 do
         local f = undo[body[i]]
 
         if f then
@@ -550,23 +611,16 @@ local function undo_entries(c, body, left)
 end
 
 
-local function reverse(keys, args)
-    if not call then
-        bind()
-    end
-
-    local a = unpack_all(args[1])
-    local c = begin(a[1], a[8])
-
-    load(c, call('GET', keys[1]))
-
-    local seen = lookup(c, keys[2], a[2])
+local function take_back(keys, now, needle, rest, of, amount, items, member,
+                         constants)
+    local c = begin(now, constants, call('GET', keys[1]))
+    local seen = lookup(c, keys[2], needle)
 
     if seen then
-        return repeated(c, seen, a[2], a[3])
+        return repeated(c, seen, needle, rest)
     end
 
-    local record, pos, seq = lookup(c, keys[2], a[4])
+    local record, pos, seq = lookup(c, keys[2], of)
     local body = record and body_of(record)
 
     if not body or body[3] == 0 then
@@ -578,16 +632,19 @@ local function reverse(keys, args)
     end
 
     local left = left_of(body)
-    local code = reduce(left, body, a[5], a[6])
+    local code = reduce(left, body, amount, items)
 
     if code then
         return 'E' .. code
     end
 
-    c.member = a[7]
-    c.entries[1], c.entries[2] = 11, sub(a[4], 2)
-    c.entries[3], c.entries[4] = a[5] or false, a[6] or false
-    c.n = 4
+    c.member = member
+
+    local e, n = c.entries, c.n
+
+    e[n + 1], e[n + 2] = 11, sub(of, 2)
+    e[n + 3], e[n + 4] = amount or false, items or false
+    c.n = n + 4
 
     local tier = tier_of(c.program[5], lifetime(c))
 
@@ -607,8 +664,16 @@ local function reverse(keys, args)
 
     c.states[program_slot] = 0
 
-    return save(c, keys, a[2], a[3],
-                { 0, program_slot, 0, false, 0, false, false, 0 })
+    return save(c, keys, needle, rest, program_slot, 0)
+end
+
+
+local function reverse(keys, args)
+    if not call then
+        bind()
+    end
+
+    return take_back(keys, unpack_all(args[1]))
 end
 
 
@@ -619,14 +684,14 @@ local function history(keys, args)
         bind()
     end
 
-    local a = unpack_all(args[1])
+    local before, limit = unpack_all(args[1])
     local raw = call('GET', keys[1])
 
     if not raw then
         return {}
     end
 
-    local c = {}
+    local c = work
 
     load(c, raw)
 
@@ -640,7 +705,6 @@ local function history(keys, args)
 
     out[2] = pack(names)
 
-    local before, limit = a[1], a[2]
     local first = c.seq - c.kept + 1
     local records, pos = {}, 1
 

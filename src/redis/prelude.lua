@@ -17,20 +17,20 @@ local KEPT = 16                     -- records in the member's string
 local MOVED = 8                     -- how many leave it at a time
 local MEMO = 4096                   -- decoded constants remembered
 
-local call, unpack1, unpack_all, pack, find, sub, byte, char, fmt
+local call, unpack_limit, unpack_all, pack, find, sub, byte, char, fmt
 local sunpack
-local band, bor, lshift, rshift
+local band, bor, bnot, lshift, rshift
 
 
 local function bind()
     call = redis.call
-    unpack1 = cmsgpack.unpack_one
+    unpack_limit = cmsgpack.unpack_limit
     unpack_all = cmsgpack.unpack
     pack = cmsgpack.pack
     find, sub, byte = string.find, string.sub, string.byte
     char, fmt = string.char, string.format
     sunpack = struct.unpack
-    band, bor = bit.band, bit.bor
+    band, bor, bnot = bit.band, bit.bor, bit.bnot
     lshift, rshift = bit.lshift, bit.rshift
 end
 
@@ -42,8 +42,11 @@ end
 local apply, undo = {}, {}
 
 
--- numbers behind an entry's kind; 2, 5 and 6 carry a count
-local SIZE = { [1] = 3, [3] = 5, [4] = 3, [7] = 4, [8] = 6, [9] = 2,
+-- Entries are written into c.entries behind the HEAD values of the record's
+-- body; these are the numbers behind an entry's kind.  2, 5 and 6 carry a
+-- count, 0 ends the list.
+local HEAD = 7
+local SIZE = { [1] = 3, [3] = 4, [4] = 2, [7] = 4, [8] = 6, [9] = 2,
                [10] = 2, [11] = 3, [12] = 3, [13] = 2 }
 
 
@@ -95,40 +98,49 @@ local function program(blob)
         end
 
         p.negative = negative
+        p.feed_max = fmt('%.0f', p[3])
     end
 
     return p
 end
 
 
--- the index (from 1) of a 4-byte hash in a string of them, or nil
+-- A string of 4-byte hashes as a table hash -> index (from 1).  Members of
+-- one program mostly have the same string, so that it is made once.
 
-local function hash_index(hashes, h)
-    local from = 1
+local maps, maps_n = {}, 0
 
-    while true do
-        local at = find(hashes, h, from, true)
 
-        if not at then
-            return nil
+local function index_of(hashes)
+    local m = maps[hashes]
+
+    if not m then
+        if maps_n >= MEMO then
+            maps, maps_n = {}, 0
         end
 
-        if at % 4 == 1 then
-            return (at + 3) / 4
+        m = {}
+
+        for i = 1, #hashes, 4 do
+            m[sub(hashes, i, i + 3)] = (i + 3) / 4
         end
 
-        from = at + 1
+        maps[hashes] = m
+        maps_n = maps_n + 1
     end
+
+    return m
 end
 
 
 -- the member's slot for a rule, made where it is missing
 
 local function slot_of(c, h)
-    local s = hash_index(c.slots, h)
+    local s = c.slot_index[h]
 
     if not s then
         c.slots = c.slots .. h
+        c.slot_index = index_of(c.slots)
         s = #c.slots / 4
         c.states[s] = false
     end
@@ -138,10 +150,11 @@ end
 
 
 local function wallet_of(c, h)
-    local w = hash_index(c.whashes, h)
+    local w = c.wallet_index[h]
 
     if not w then
         c.whashes = c.whashes .. h
+        c.wallet_index = index_of(c.whashes)
         w = #c.whashes / 4
 
         local v, i = c.wallets, w * 4

@@ -107,6 +107,11 @@ sub unbool {
 }
 
 
+# values one after another, as arguments go
+
+sub values_of { return join '', map { encode($_) } @_ }
+
+
 sub blob { my $b = encode($_[0]); return \$b }
 
 sub needle { return \(chr(length $_[0]) . $_[0]) }
@@ -144,7 +149,7 @@ sub fcall {
     my ($self, $fn, $member, $arg) = @_;
     my @keys = $self->keys_of($member);
     my $reply = $self->{redis}->call('FCALL', "${fn}_$self->{hash}", 4, @keys,
-                                     encode($arg));
+                                     values_of(@$arg));
     return parse($reply);
 }
 
@@ -186,18 +191,17 @@ sub reverse {
 }
 
 
-my %SIZE = (1 => 3, 3 => 5, 4 => 3, 7 => 4, 8 => 6, 9 => 2, 10 => 2, 11 => 3,
+my %SIZE = (1 => 3, 3 => 4, 4 => 2, 7 => 4, 8 => 6, 9 => 2, 10 => 2, 11 => 3,
             12 => 3, 13 => 2);
 
 sub entries {
-    my (@flat) = @_;
+    my ($flat) = @_;
     my @out;
 
-    while (@flat) {
-        my $k = shift @flat;
-        my $n = $k == 2 ? 2 + $flat[1] : $k == 5 ? 5 + 2 * $flat[4]
-              : $k == 6 ? 3 + 2 * $flat[2] : $SIZE{$k} // die "entry $k\n";
-        push @out, [$k, splice @flat, 0, $n];
+    while (my $k = shift @$flat) {
+        my $n = $k == 2 ? 2 + $flat->[1] : $k == 5 ? 5 + 2 * $flat->[4]
+              : $k == 6 ? 3 + 2 * $flat->[2] : $SIZE{$k} // die "entry $k\n";
+        push @out, [$k, splice @$flat, 0, $n];
     }
 
     return \@out;
@@ -209,15 +213,16 @@ sub record {
     my $n = unpack 'n', substr $bytes, 0, 2, '';
     my $idlen = ord $bytes;
     my $body = substr $bytes, 17 + $idlen, $n - 17 - $idlen;
-    my @b = @{ decode(\$body) };
-    my ($seq, $prog, $type, $amount, $mult, $items, $rev, $nw) =
-        splice @b, 0, 8;
-    my @balances = splice @b, 0, $nw;
+    my @b;
+    push @b, decode(\$body) while length $body;
+    my ($seq, $prog, $type, $amount, $mult, $items, $rev) = splice @b, 0, 7;
+    my $entries = entries(\@b);
+    my @balances = @b;
 
     return {
         id => substr($bytes, 1, $idlen), seq => $seq, amount => $amount,
         type => $type, multiplier => $mult, reversed => $rev,
-        items => $items, balances => \@balances, entries => entries(@b),
+        items => $items, balances => \@balances, entries => $entries,
         size => $n + 2,
     };
 }
@@ -251,8 +256,10 @@ sub state {
     my ($self, $member) = @_;
     my ($key, $x) = $self->keys_of($member);
     my $raw = $self->{redis}->call('GET', $key) // return;
-    my @h = @{ decode(\$raw) };
-    my @slots = unpack '(a4)*', $h[7];
+    my @h = map { decode(\$raw) } 1 .. 7;
+    my @slots = unpack '(a4)*', $h[6];
+    my @wallets = map { decode(\$raw) } 1 .. length $h[5];
+    my @states = map { decode(\$raw) } @slots;
     my @records;
 
     while (length $raw) {
@@ -265,8 +272,8 @@ sub state {
 
     return {
         seq => $h[1], alias => $h[2], oldest => $h[3], kept => $h[4],
-        wallets => $h[6], whashes => [unpack '(a4)*', $h[5]],
-        states => { map { $slots[$_] => $h[8][$_] } 0 .. $#slots },
+        wallets => \@wallets, whashes => [unpack '(a4)*', $h[5]],
+        states => { map { $slots[$_] => $states[$_] } 0 .. $#slots },
         records => \@records, old => \@old, overflow => \%x,
     };
 }

@@ -137,11 +137,10 @@ for my $case ([$n, -50, 0, 'negative=on'], [$z, 0, 50, 'otherwise owed']) {
 
     # spend what is there: nothing spends yet, so the state is edited
     my $state = $x->raw('GET', $m);
-    my $head = Engine::encode([50, 50, 0, 0]);
-    my $packed = "\x94\x32\x32\x00\x00";
+    my $packed = "WPTS\xacPROGbuy EARN\x32\x32\x00\x00";
     my $i = index $state, $packed;
     cmp_ok($i, '>', 0, 'wallet found');
-    substr $state, $i, 5, "\x94\x00\x32\xd0\xce\x00";
+    substr $state, $i + 17, 4, "\x00\x32\xd0\xce\x00";
     $x->raw('SET', $m, $state);
     $x->reverse('o', id => 'r', of => '1');
     is($x->balance('o'), $balance, "$name: balance");
@@ -177,7 +176,7 @@ sub history {
     my ($member, $before, $limit) = @_;
     my @k = ($e->keys_of($member))[0, 1];
     my $h = $e->raw('FCALL_RO', "history_$e->{hash}", 2, @k,
-                    Engine::encode([$before, $limit]));
+                    Engine::values_of($before, $limit));
     my ($head, $names, @records) = @$h;
     return if !defined $head;
     return [map { Engine::record($_) } @records], Engine::decode(\$names);
@@ -222,7 +221,9 @@ is(substr($bytes, 1, ord $bytes), 'items', 'the alias leads to the member');
 
 my $line = $e->raw('XREVRANGE', $feed, '+', '-', 'COUNT', 1)->[0][1];
 my %f = @$line;
-is(Engine::record($f{r})->{id}, 're3b', 'the feed has the record');
+is($f{m}, $e->state('x')->{alias}, 'the feed names the alias');
+($page) = history('x', $f{s} + 1, 1);
+is($page->[0]{id}, 're3b', 'and leads to the record');
 
 # ids that are the inside of other bytes
 

@@ -106,7 +106,7 @@ visit('year', $_, $D0 + $_, $daily) for 0 .. 399;
 is($e->balance('year'), 400, '400 days, 400 points');
 my $st = $e->state('year')->{states}{STRK};
 is($st->[2], 400, 'best');
-is($st->[5], 336, 'carry');
+is($st->[6], 336, 'carry');
 cmp_ok(length(Engine::encode($st)), '<', 2500, 'bounded state');
 $r = $e->reverse('year', id => 'r', of => 390);
 is(points_of($r), -1, 'a split at day 391: 390 and 9 stand for 399');
@@ -164,7 +164,7 @@ sub runs {
 
 sub length_now {
     my ($st) = @_;
-    my ($top, $lo, $hi, $carry) = @$st[0, 1, 4, 5];
+    my ($top, $lo, $hi, $carry) = @$st[0, 1, 5, 6];
     my $map = ($lo & 0xFFFFFFFF) | ((($hi // 0) & 0xFFFFFFFF) << 32);
     my ($i, $n) = (0, 0);
 
