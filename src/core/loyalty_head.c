@@ -9,7 +9,6 @@
 #include <string.h>
 
 
-#define LOYALTY_HEAD_FIELDS   9
 #define LOYALTY_HEAD_NUMBERS  4        /* of a wallet */
 
 
@@ -26,14 +25,11 @@ int
 loyalty_head_parse(loyalty_head_t *head, const void *p, size_t n)
 {
     int64_t        format;
-    uint32_t       fields;
     loyalty_mpr_t  r;
 
     loyalty_mpr_init(&r, p, n);
 
-    if (loyalty_mpr_array(&r, &fields) != 0
-        || fields != LOYALTY_HEAD_FIELDS
-        || loyalty_head_whole(&r, &format) != 0
+    if (loyalty_head_whole(&r, &format) != 0
         || format != LOYALTY_HEAD_FORMAT)
     {
         return -1;
@@ -43,7 +39,9 @@ loyalty_head_parse(loyalty_head_t *head, const void *p, size_t n)
         || loyalty_head_count(&r, LOYALTY_MAX_INT, &head->alias) != 0
         || loyalty_head_count(&r, head->seq, &head->oldest) != 0
         || loyalty_head_count(&r, LOYALTY_HEAD_RECORDS, &head->records) != 0
-        || head->records > head->seq)
+        || head->records > head->seq
+        || loyalty_head_hashes(&r, &head->wallets, &head->nwallets) != 0
+        || loyalty_head_hashes(&r, &head->slots, &head->nslots) != 0)
     {
         return -1;
     }
@@ -107,19 +105,11 @@ static int
 loyalty_head_wallets(loyalty_head_t *head, loyalty_mpr_t *r)
 {
     int64_t   number;
-    uint32_t  i, n;
-
-    if (loyalty_head_hashes(r, &head->wallets, &head->nwallets) != 0
-        || loyalty_mpr_array(r, &n) != 0
-        || n / LOYALTY_HEAD_NUMBERS != head->nwallets
-        || n % LOYALTY_HEAD_NUMBERS != 0)
-    {
-        return -1;
-    }
+    uint32_t  i;
 
     head->numbers = *r;
 
-    for (i = 0; i < n; i++) {
+    for (i = 0; i < head->nwallets * LOYALTY_HEAD_NUMBERS; i++) {
         if (loyalty_head_whole(r, &number) != 0) {
             return -1;
         }
@@ -134,18 +124,11 @@ loyalty_head_wallets(loyalty_head_t *head, loyalty_mpr_t *r)
 static int
 loyalty_head_slots(loyalty_head_t *head, loyalty_mpr_t *r)
 {
-    uint32_t  i, n;
-
-    if (loyalty_head_hashes(r, &head->slots, &head->nslots) != 0
-        || loyalty_mpr_array(r, &n) != 0
-        || n != head->nslots)
-    {
-        return -1;
-    }
+    uint32_t  i;
 
     head->states = *r;
 
-    for (i = 0; i < n; i++) {
+    for (i = 0; i < head->nslots; i++) {
         if (loyalty_head_state(r) != 0) {
             return -1;
         }

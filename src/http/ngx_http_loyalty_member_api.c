@@ -247,7 +247,6 @@ ngx_http_loyalty_member_call(ngx_http_loyalty_member_ctx_t *ctx,
     }
 
     loyalty_mpw_init(&w, buf, sizeof(buf));
-    loyalty_mpw_array(&w, 2);
     loyalty_mpw_int(&w, ctx->args.before);
     loyalty_mpw_int(&w, ctx->args.limit + 1);
 

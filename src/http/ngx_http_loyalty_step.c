@@ -198,7 +198,6 @@ ngx_http_loyalty_reversal_arg(ngx_http_loyalty_program_t *program,
 
     ngx_memcpy(rest + 10, reversal->fingerprint, 6);
 
-    loyalty_mpw_array(w, 8);
     loyalty_mpw_int(w, reversal->now);
     ngx_http_loyalty_step_needle(w, &reversal->id);
     loyalty_mpw_str(w, rest, sizeof(rest));

@@ -30,7 +30,7 @@ ngx_int_t
 ngx_http_loyalty_event_arg(ngx_http_loyalty_program_t *program,
     ngx_http_loyalty_event_t *event, loyalty_mpw_t *w, ngx_uint_t *hits)
 {
-    size_t                     array, at;
+    size_t                     at;
     u_char                     count[NGX_HTTP_LOYALTY_COUNT];
     ngx_int_t                  rc;
     ngx_uint_t                 n;
@@ -41,8 +41,6 @@ ngx_http_loyalty_event_arg(ngx_http_loyalty_program_t *program,
     n = NGX_HTTP_LOYALTY_ARGS;
 
     ngx_http_loyalty_search(program, event, &search);
-
-    array = loyalty_mpw_array16(w);
 
     ngx_http_loyalty_arg_event(event, w);
     ngx_http_loyalty_arg_type(event, search.type, w);
@@ -76,8 +74,6 @@ ngx_http_loyalty_event_arg(ngx_http_loyalty_program_t *program,
     w->start[at] = 0xcd;
     w->start[at + 1] = (u_char) (*hits >> 8);
     w->start[at + 2] = (u_char) *hits;
-
-    loyalty_mpw_array16_set(w, array, n);
 
     return NGX_OK;
 }

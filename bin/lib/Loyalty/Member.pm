@@ -36,7 +36,7 @@ our $MAX = 9_007_199_254_740_991;
 # how many values stand behind an entry's kind; a list: the place of a count
 # and how many values each of what it counts has
 my %ENTRY = (
-    1 => 3, 2 => [2, 1], 3 => 5, 4 => 3, 5 => [5, 2], 6 => [3, 2], 7 => 4,
+    1 => 3, 2 => [2, 1], 3 => 4, 4 => 2, 5 => [5, 2], 6 => [3, 2], 7 => 4,
     8 => 6, 9 => 2, 10 => 2, 11 => 3, 12 => 3, 13 => 2,
 );
 
@@ -48,9 +48,13 @@ my %WALLET = (1 => 1, 13 => 1);
 sub parse {
     my ($bytes) = @_;
 
-    my ($head, $behind) = Loyalty::MsgPack::decode_at($bytes, 0);
+    my $behind = 0;
+    my $next = sub {
+        (my $value, $behind) = Loyalty::MsgPack::decode_at($bytes, $behind);
+        return $value;
+    };
+    my $head = [ map { $next->() } 1 .. 7 ];
 
-    die "the head is no array of 9\n" if ref $head ne 'ARRAY' || @$head != 9;
     die "the head has no format $FORMAT\n"
         if !_is_int($head->[0]) || $head->[0] != $FORMAT;
 
@@ -66,10 +70,8 @@ sub parse {
     die "kept of the head is $m{kept}, over $KEPT\n" if $m{kept} > $KEPT;
 
     my @hashes = _hashes($head->[5], 'wallet');
-    my @numbers = @{ _array($head->[6], 'wallets') };
-
-    die "the head has ", scalar @hashes, " wallets and ", scalar @numbers,
-        " numbers for them\n" if @numbers != 4 * @hashes;
+    my @slots = _hashes($head->[6], 'slot');
+    my @numbers = map { $next->() } 1 .. 4 * @hashes;
 
     for my $hash (@hashes) {
         my %wallet = (hash => $hash);
@@ -84,11 +86,7 @@ sub parse {
         push @{$m{wallets}}, \%wallet;
     }
 
-    my @slots = _hashes($head->[7], 'slot');
-    my @states = @{ _array($head->[8], 'states') };
-
-    die "the head has ", scalar @slots, " slots and ", scalar @states,
-        " states\n" if @slots != @states;
+    my @states = map { $next->() } @slots;
 
     $m{wallets} //= [];
     $m{slots} = [ map { { hash => $slots[$_], state => $states[$_] } }
@@ -96,18 +94,6 @@ sub parse {
     $m{records} = [ _records($bytes, $behind) ];
 
     return \%m;
-}
-
-
-sub _array {
-    my ($value, $what) = @_;
-
-    # Lua cannot tell an empty map from an empty array
-    return [] if ref $value eq 'HASH' && !%$value;
-
-    die "$what of the head are no array\n" if ref $value ne 'ARRAY';
-
-    return $value;
 }
 
 
@@ -168,21 +154,23 @@ sub parse_record {
     $r{accepted} = $accepted;
     $r{fingerprint} = $print;
 
-    my $body = Loyalty::MsgPack::decode(
-                   substr $bytes, 3 + $id_length + $REST);
+    my ($at, @body) = (3 + $id_length + $REST);
 
-    eval { _body(\%r, $body); 1 } or die "record \"$r{id}\": $@";
+    while ($at < length $bytes) {
+        (my $value, $at) = Loyalty::MsgPack::decode_at($bytes, $at);
+        push @body, $value;
+    }
+
+    eval { _body(\%r, @body); 1 } or die "record \"$r{id}\": $@";
 
     return \%r;
 }
 
 
 sub _body {
-    my ($r, $body) = @_;
+    my ($r, @body) = @_;
 
-    die "the body is no array\n" if ref $body ne 'ARRAY' || @$body < 8;
-
-    my @body = @$body;
+    die "the body is cut off\n" if @body < 8;
 
     @$r{qw(seq program type amount multiplier items reversed)}
         = splice @body, 0, 7;
@@ -205,18 +193,13 @@ sub _body {
             && ref $r->{$_} ne 'ARRAY';
     }
 
-    my $wallets = shift @body;
-
-    die "the number of wallets is wrong\n"
-        if !_is_int($wallets) || $wallets < 0 || $wallets > @body;
-
-    $r->{balances} = [ splice @body, 0, $wallets ];
+    $r->{entries} = [ _entries(\@body) ];
+    $r->{balances} = \@body;
 
     for (@{$r->{balances}}) {
         die "a balance is no whole number\n" if !_is_int($_);
     }
 
-    $r->{entries} = [ _entries(@body) ];
     $r->{points} = _points($r);
 
     return;
@@ -224,11 +207,19 @@ sub _body {
 
 
 sub _entries {
-    my @values = @_;
+    my ($values) = @_;
     my @entries;
 
-    while (@values) {
-        my $kind = $values[0];
+    for (;;) {
+        die "the entries have no end\n" if !@$values;
+
+        my $kind = $values->[0];
+
+        if (_is_int($kind) && $kind == 0) {
+            shift @$values;
+            return @entries;
+        }
+
         my $form = _is_int($kind) ? $ENTRY{$kind} : undef;
 
         die "an entry of unknown kind\n" if !defined $form;
@@ -238,22 +229,20 @@ sub _entries {
         if (ref $form) {
             my ($place, $each) = @$form;
 
-            die "an entry of kind $kind is cut off\n" if @values <= $place;
+            die "an entry of kind $kind is cut off\n" if @$values <= $place;
 
-            my $count = $values[$place];
+            my $count = $values->[$place];
 
             die "an entry of kind $kind has no count\n"
-                if !_is_int($count) || $count < 0 || $count > @values;
+                if !_is_int($count) || $count < 0 || $count > @$values;
 
             $n = $place + $each * $count;
         }
 
-        die "an entry of kind $kind is cut off\n" if @values <= $n;
+        die "an entry of kind $kind is cut off\n" if @$values <= $n;
 
-        push @entries, [ splice @values, 0, $n + 1 ];
+        push @entries, [ splice @$values, 0, $n + 1 ];
     }
-
-    return @entries;
 }
 
 
