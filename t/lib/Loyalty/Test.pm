@@ -63,6 +63,7 @@ use File::Basename qw(dirname);
 use File::Path qw(remove_tree);
 use File::Spec;
 use File::Temp qw(tempdir);
+use IO::Handle;
 use IO::Socket::INET;
 use JSON::PP ();
 use POSIX qw(:sys_wait_h);
@@ -492,6 +493,7 @@ sub check {
     my $pid = $self->_spawn('check.log', $self->_nginx('-t'));
     waitpid $pid, 0;
     my $ok = $? == 0;
+    _guard("-$pid");
     my $output = $self->read_file('check.log');
 
     remove_tree($self->{dir}) if $own;
@@ -557,12 +559,61 @@ sub _end_redis {
 
 # ---- processes ----
 
+# A test that is killed stops nothing: a process of its own waits for its end
+# and then kills the groups that are still on the list.  Each line it reads is
+# a pid, with a minus when that one has ended.
+
+my $guard;
+
+sub _guard {
+    my ($line) = @_;
+
+    if (!defined $guard) {
+        pipe my $read, $guard or die "pipe: $!";
+        $guard->autoflush(1);
+
+        my $pid = fork;
+        defined $pid or die "fork: $!";
+
+        if ($pid == 0) {
+            close $guard;
+            setpgrp 0, 0;
+            $SIG{$_} = 'IGNORE' for qw(TERM INT HUP);
+            open $_, '+<', '/dev/null' for *STDIN, *STDOUT, *STDERR;
+
+            my %running;
+
+            while (<$read>) {
+                /^(-?)(\d+)$/ or next;
+                $1 ? delete $running{$2} : ($running{$2} = 1);
+            }
+
+            kill 'KILL', map { -$_ } keys %running;
+            POSIX::_exit(0);
+        }
+
+        close $read;
+    }
+
+    print {$guard} "$line\n";
+    return;
+}
+
+
 sub _spawn {
     my ($self, $log, @command) = @_;
 
+    _guard('');
+
     my $pid = fork;
     defined $pid or die "fork: $!";
-    return $pid if $pid;
+
+    if ($pid) {
+        _guard($pid);
+        return $pid;
+    }
+
+    close $guard;
 
     # a group of its own: what is left of it is found by that
     setpgrp 0, 0;
@@ -609,12 +660,13 @@ sub _end {
     }
 
     if ($which eq 'pid') {
-        $self->{status} = $?;
         my @left = $self->wait_for(sub { !_group($pid) }, 2)
                  ? () : _group($pid);
         $self->_complain("left over: processes @left") if @left;
         kill 'KILL', @left if @left;
     }
+
+    _guard("-$pid");
 
     return $ok ? 1 : '';
 }
