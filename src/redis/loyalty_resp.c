@@ -36,6 +36,7 @@ struct loyalty_resp_s {
     size_t                  room;       /* values there is memory for */
 
     loyalty_resp_reply_t    reply;
+    int                     begun;      /* a reply that is not complete */
     const char             *error;
 };
 
@@ -191,6 +192,12 @@ loyalty_resp_next(loyalty_resp_t *resp, loyalty_resp_reply_t **reply)
         loyalty_resp_reset(resp);
     }
 
+    if (resp->error == NULL && !resp->begun && loyalty_resp_unread(resp) == 0)
+    {
+        return 0;
+    }
+
+    resp->begun = 1;
     object = NULL;
 
     if (resp->error == NULL
@@ -214,6 +221,7 @@ loyalty_resp_next(loyalty_resp_t *resp, loyalty_resp_reply_t **reply)
         }
     }
 
+    resp->begun = 0;
     resp->reply.values = resp->values;
     *reply = &resp->reply;
 
@@ -224,8 +232,7 @@ loyalty_resp_next(loyalty_resp_t *resp, loyalty_resp_reply_t **reply)
 int
 loyalty_resp_partial(loyalty_resp_t *resp)
 {
-    return resp->reply.values == NULL
-           && (resp->reply.array || loyalty_resp_unread(resp) != 0);
+    return resp->begun;
 }
 
 
@@ -254,7 +261,6 @@ loyalty_resp_reset(loyalty_resp_t *resp)
         resp->size = 0;
     }
 
-    /* marks the reply as not complete, too */
     memset(&resp->reply, 0, sizeof(loyalty_resp_reply_t));
 }
 
