@@ -51,9 +51,9 @@ my @rules = (
     offer_le    => [ 'offer <= 7' ],
     offer_neg   => [ 'offer < -1' ],
     offer_true  => [ 'offer = true' ],
-    offer_tenth => [ 'offer = 0.1' ],
     offer_huge  => [ 'offer > 9007199254740992.5' ],
-    offer_exact => [ 'offer >= 0.30000000000000000001' ],
+    offer_exact => [ 'offer >= 0.30000000000000000001',
+                     'offer < 0.4' ],
     offer_empty => [ 'offer = ""' ],
     cafe        => [ 'place = café' ],
     cafe_re     => [ 'place ~* ^CAFÉ.$' ],
@@ -148,16 +148,14 @@ touches({ data => { offer => '7' } },
         with($no_7, qw(offer_7 offer_in offer_gt offer_le)), 'string 7');
 touches({ data => { offer => '7.0' } }, with([], qw(offer_gt offer_le)),
         'the text 7.0 is not the text 7, but the number 7');
-touches({ data => { offer => 6.5 } }, with([], qw(offer_le)), 'a real');
-touches({ data => { offer => 0.1 } }, with([], qw(offer_le offer_tenth)),
-        'a real in its shortest text');
+touches({ data => { offer => '6.5' } }, with([], qw(offer_le)), 'a decimal');
 touches({ data => { offer => -2 } }, with([], qw(offer_le offer_neg)),
         'below zero');
 touches({ data => { offer => '9007199254740993' } },
-        with([], qw(offer_gt offer_huge offer_exact)),
+        with([], qw(offer_gt offer_huge)),
         'a number that no double holds');
 touches({ data => { offer => '9007199254740992' } },
-        with([], qw(offer_gt offer_exact)), 'the one below');
+        with([], qw(offer_gt)), 'the one below');
 touches({ data => { offer => '0.3' } }, with([], qw(offer_le)),
         'decimals are exact');
 touches({ data => { offer => '0.300000000000000000010' } },
@@ -170,8 +168,6 @@ touches({ data => { offer => JSON::PP::false() } }, with([], ()), 'false');
 touches({ data => { offer => '' } }, with([], qw(offer_empty)), 'empty');
 touches({ data => { offer => undef } }, with([], ()),
         'null is as good as absent');
-touches({ data => { offer => [7] } }, with([], ()), 'and so is an array');
-touches({ data => { offer => { 7 => 7 } } }, with([], ()), 'or an object');
 touches({ data => { Offer => 7 } }, with([], ()), 'keys have a case');
 touches({ data => { 'my key' => 1 } }, with([], qw(key_spaced)),
         'a key with a space');

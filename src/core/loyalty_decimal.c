@@ -5,26 +5,23 @@
 #include "loyalty_decimal.h"
 
 
-#define LOYALTY_DECIMAL_EXPONENT  100000
-
-
-static int loyalty_decimal_exponent(const unsigned char *s,
-    const unsigned char *last, int64_t *exponent);
 static int loyalty_decimal_digit(const unsigned char **p,
     const unsigned char *last);
 
 
 int
-loyalty_decimal_parse(const unsigned char *s, size_t n, int exponent,
-    loyalty_decimal_t *d)
+loyalty_decimal_parse(const unsigned char *s, size_t n, loyalty_decimal_t *d)
 {
-    int64_t               whole, zeros, power;
+    int64_t               whole, zeros;
     const unsigned char  *p, *last, *point;
+
+    if (n == 0) {
+        return -1;
+    }
 
     p = s;
     last = s + n;
     point = NULL;
-    power = 0;
     whole = 0;
     zeros = 0;
 
@@ -43,7 +40,7 @@ loyalty_decimal_parse(const unsigned char *s, size_t n, int exponent,
         }
 
         if (*p < '0' || *p > '9') {
-            break;
+            return -1;
         }
 
         whole += (point == NULL);
@@ -63,56 +60,9 @@ loyalty_decimal_parse(const unsigned char *s, size_t n, int exponent,
         return -1;
     }
 
-    if (p < last && (!exponent
-                     || loyalty_decimal_exponent(p, last, &power) != 0))
-    {
-        return -1;
-    }
-
-    d->last = p;
+    d->last = last;
     d->zero = (d->digits == NULL);
-    d->magnitude = whole - 1 - zeros + power;
-
-    return 0;
-}
-
-
-static int
-loyalty_decimal_exponent(const unsigned char *s, const unsigned char *last,
-    int64_t *exponent)
-{
-    int      negative;
-    int64_t  n;
-
-    if (*s != 'e' && *s != 'E') {
-        return -1;
-    }
-
-    s++;
-    negative = (s < last && *s == '-');
-
-    if (s < last && (*s == '-' || *s == '+')) {
-        s++;
-    }
-
-    if (s == last) {
-        return -1;
-    }
-
-    for (n = 0; s < last; s++) {
-
-        if (*s < '0' || *s > '9') {
-            return -1;
-        }
-
-        n = n * 10 + (*s - '0');
-
-        if (n > LOYALTY_DECIMAL_EXPONENT) {
-            return -1;
-        }
-    }
-
-    *exponent = negative ? -n : n;
+    d->magnitude = whole - 1 - zeros;
 
     return 0;
 }

@@ -23,10 +23,10 @@ typedef struct {
 
 
 /*
- * [-]digits[.digits], with exponent also [e[+-]digits].  0, or -1 when it is
- * anything else.  The decimal points into s.
+ * [-]digits[.digits]: 0, or -1 when it is anything else.  The decimal points
+ * into s.
  */
-int loyalty_decimal_parse(const unsigned char *s, size_t n, int exponent,
+int loyalty_decimal_parse(const unsigned char *s, size_t n,
     loyalty_decimal_t *d);
 
 /* below 0, 0, above 0 as a is less than, equal to, greater than b */

@@ -7,7 +7,6 @@
 #include "ngx_http_loyalty_private.h"
 
 
-#define NGX_HTTP_LOYALTY_ARGS   11               /* in front of the rules */
 #define NGX_HTTP_LOYALTY_REST   16
 #define NGX_HTTP_LOYALTY_COUNT  3                /* bytes of a count that is
                                                     known at the end */
@@ -21,7 +20,7 @@ static void ngx_http_loyalty_arg_items(ngx_http_loyalty_event_t *event,
     loyalty_mpw_t *w);
 static ngx_int_t ngx_http_loyalty_arg_rule(
     ngx_http_loyalty_program_t *program, ngx_http_loyalty_hit_t *hit,
-    ngx_http_loyalty_event_t *event, loyalty_mpw_t *w, ngx_uint_t *n);
+    ngx_http_loyalty_event_t *event, loyalty_mpw_t *w);
 static u_char *ngx_http_loyalty_key(u_char *p, ngx_str_t *tag,
     const char *kind, ngx_str_t *member, ngx_str_t *key);
 
@@ -33,12 +32,10 @@ ngx_http_loyalty_event_arg(ngx_http_loyalty_program_t *program,
     size_t                     at;
     u_char                     count[NGX_HTTP_LOYALTY_COUNT];
     ngx_int_t                  rc;
-    ngx_uint_t                 n;
     ngx_http_loyalty_hit_t     hit;
     ngx_http_loyalty_search_t  search;
 
     *hits = 0;
-    n = NGX_HTTP_LOYALTY_ARGS;
 
     ngx_http_loyalty_search(program, event, &search);
 
@@ -56,7 +53,7 @@ ngx_http_loyalty_event_arg(ngx_http_loyalty_program_t *program,
 
     while (ngx_http_loyalty_search_next(&search, &hit) == NGX_OK) {
 
-        rc = ngx_http_loyalty_arg_rule(program, &hit, event, w, &n);
+        rc = ngx_http_loyalty_arg_rule(program, &hit, event, w);
 
         if (rc == NGX_ERROR) {
             return NGX_ERROR;
@@ -67,7 +64,7 @@ ngx_http_loyalty_event_arg(ngx_http_loyalty_program_t *program,
         }
     }
 
-    if (w->failed || n > 0xffff) {
+    if (w->failed) {
         return NGX_ERROR;
     }
 
@@ -166,22 +163,19 @@ ngx_http_loyalty_arg_items(ngx_http_loyalty_event_t *event, loyalty_mpw_t *w)
 }
 
 
-/* the blob and what the game adds; *n grows by the values written */
+/* the blob and what the game adds; nothing where the game declines */
 
 static ngx_int_t
 ngx_http_loyalty_arg_rule(ngx_http_loyalty_program_t *program,
     ngx_http_loyalty_hit_t *hit, ngx_http_loyalty_event_t *event,
-    loyalty_mpw_t *w, ngx_uint_t *n)
+    loyalty_mpw_t *w)
 {
-    u_char         *mark, *args;
-    ngx_int_t       rc;
-    loyalty_mpr_t   r;
+    u_char     *mark;
+    ngx_int_t   rc;
 
     mark = w->pos;
 
     loyalty_mpw_str(w, hit->rule->blob.data, hit->rule->blob.len);
-
-    args = w->pos;
 
     rc = hit->rule->game->args(program, hit, event, w);
 
@@ -191,20 +185,9 @@ ngx_http_loyalty_arg_rule(ngx_http_loyalty_program_t *program,
 
     if (rc != NGX_OK) {
         w->pos = mark;
-        return rc;
     }
 
-    (*n)++;
-
-    loyalty_mpr_init(&r, args, w->pos - args);
-
-    for ( /* void */ ; r.pos < r.end; (*n)++) {
-        if (loyalty_mpr_skip(&r) != 0) {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
+    return rc;
 }
 
 

@@ -16,7 +16,6 @@ static ngx_int_t ngx_http_loyalty_field_variable(ngx_conf_t *cf,
     ngx_str_t *name, ngx_http_loyalty_field_t *field);
 static ngx_int_t ngx_http_loyalty_field_data(json_t *data, ngx_str_t *name,
     u_char *buf, ngx_str_t *value);
-static size_t ngx_http_loyalty_field_real(double real, u_char *buf);
 static ngx_int_t ngx_http_loyalty_field_present(ngx_str_t *from,
     ngx_str_t *value);
 static ngx_uint_t ngx_http_loyalty_variable_known(
@@ -263,7 +262,8 @@ ngx_http_loyalty_field_present(ngx_str_t *from, ngx_str_t *value)
 }
 
 
-/* null, arrays and objects are no values that a rule can compare */
+/* null is no value that a rule can compare; reals, arrays and objects are
+   no data that an event may have */
 
 static ngx_int_t
 ngx_http_loyalty_field_data(json_t *data, ngx_str_t *name, u_char *buf,
@@ -295,10 +295,6 @@ ngx_http_loyalty_field_data(json_t *data, ngx_str_t *name, u_char *buf,
                                  (int64_t) json_integer_value(json)) - buf;
         return NGX_OK;
 
-    case JSON_REAL:
-        value->len = ngx_http_loyalty_field_real(json_real_value(json), buf);
-        return NGX_OK;
-
     case JSON_TRUE:
         ngx_str_set(value, "true");
         return NGX_OK;
@@ -310,29 +306,6 @@ ngx_http_loyalty_field_data(json_t *data, ngx_str_t *name, u_char *buf,
     default:
         return NGX_DECLINED;
     }
-}
-
-
-/* the shortest decimal text that is this double: "0.1" stays "0.1" */
-
-static size_t
-ngx_http_loyalty_field_real(double real, u_char *buf)
-{
-    int  precision, n;
-
-    n = 0;
-
-    for (precision = 15; precision <= 17; precision++) {
-
-        n = snprintf((char *) buf, NGX_HTTP_LOYALTY_DIGITS, "%.*g", precision,
-                     real);
-
-        if (strtod((char *) buf, NULL) == real) {
-            break;
-        }
-    }
-
-    return n;
 }
 
 

@@ -182,7 +182,7 @@ ngx_http_loyalty_match_values(ngx_conf_t *cf, ngx_http_loyalty_match_t *match,
     case NGX_HTTP_LOYALTY_OP_GT:
     case NGX_HTTP_LOYALTY_OP_GE:
 
-        if (loyalty_decimal_parse(values[0].data, values[0].len, 0, &decimal)
+        if (loyalty_decimal_parse(values[0].data, values[0].len, &decimal)
             != 0)
         {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -493,14 +493,9 @@ ngx_http_loyalty_match_texts(ngx_http_loyalty_match_t *match, ngx_str_t *text)
         break;
     }
 
-    /* JSON writes large and small numbers with an exponent */
-
-    if (loyalty_decimal_parse(text->data, text->len,
-                              match->field.which
-                              == NGX_HTTP_LOYALTY_FIELD_DATA, &a)
-        != 0
+    if (loyalty_decimal_parse(text->data, text->len, &a) != 0
         || loyalty_decimal_parse(match->values[0].data, match->values[0].len,
-                                 0, &b)
+                                 &b)
            != 0)
     {
         return 0;

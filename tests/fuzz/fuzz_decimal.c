@@ -22,28 +22,19 @@ sign(int n)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    int                   exponent;
     size_t                n;
     const uint8_t        *comma;
     loyalty_decimal_t     a, b;
 
-    if (size < 2) {
-        return 0;
-    }
-
-    exponent = data[0] & 1;
-    data++;
-    size--;
-
-    comma = memchr(data, ',', size);
+    comma = size ? memchr(data, ',', size) : NULL;
     if (comma == NULL) {
         return 0;
     }
 
     n = comma - data;
 
-    if (loyalty_decimal_parse(data, n, exponent, &a) != 0
-        || loyalty_decimal_parse(comma + 1, size - n - 1, exponent, &b) != 0)
+    if (loyalty_decimal_parse(data, n, &a) != 0
+        || loyalty_decimal_parse(comma + 1, size - n - 1, &b) != 0)
     {
         return 0;
     }
