@@ -300,6 +300,12 @@ loyalty_resp_integer(const redisReadTask *task, long long n)
 static void *
 loyalty_resp_nil(const redisReadTask *task)
 {
+    /* in RESP2 it is a string or an array that is nil */
+
+    if (task->type != REDIS_REPLY_STRING && task->type != REDIS_REPLY_ARRAY) {
+        return loyalty_resp_refuse(task, "a type of RESP3");
+    }
+
     return loyalty_resp_add(task, LOYALTY_RESP_NIL, NULL, 0);
 }
 
