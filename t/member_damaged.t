@@ -20,6 +20,7 @@ money EUR 2;
 timezone Europe/Madrid;
 max_event_age 7d;
 wallet points;
+tier bronze 0;
 tier silver 10 multiplier=1.5;
 earn purchase points 1 per=1.00;
 challenge once { on purchase; goal 2; award points 7; }
@@ -42,7 +43,22 @@ is($t->reversal('p3', { member => 'anna', id => 'r' })->status, 200,
    'a reversal');
 
 my $value = $redis->call('GET', $key);
-my ($head, $behind) = Loyalty::MsgPack::decode_at($value, 0);
+
+# the values of its head, and where its records begin
+my (@head, $behind);
+
+sub take {
+    for (1 .. $_[0]) {
+        (my $v, $behind) = Loyalty::MsgPack::decode_at($value, $behind // 0);
+        push @head, $v;
+    }
+
+    return;
+}
+
+take(7);
+take(length $head[5]);
+take(length($head[6]) / 4);
 
 
 # one connection for all
@@ -136,8 +152,8 @@ sub change_each {
 
         for my $v (0 .. $#values) {
             $node->[$i] = $values[$v];
-            try(Loyalty::MsgPack::encode($head) . substr($value, $behind),
-                "$what $i value $v");
+            try(join('', (map { Loyalty::MsgPack::encode($_) } @head),
+                     substr $value, $behind), "$what $i value $v");
         }
 
         $node->[$i] = $old;
@@ -148,7 +164,7 @@ sub change_each {
 }
 
 
-change_each($head, 'head');
+change_each(\@head, 'head');
 
 is_deeply(\@wrong, [], 'an answer for each');
 cmp_ok($seen{'me 200'}, '>', 100, 'some are numbers like others');

@@ -29,7 +29,7 @@ location = /gone {
 }
 END
 
-is($t->event({ id => 1, member => 'anna', type => 'purchase',
+is($t->event({ id => '1', member => 'anna', type => 'purchase',
                amount => '3.00' })->status, 200, 'a purchase');
 
 

@@ -153,7 +153,7 @@ SKIP: {
 sub purchase {
     my ($member, $id, $amount) = @_;
 
-    return $t->event({ id => $id, member => $member, type => 'purchase',
+    return $t->event({ id => "$id", member => $member, type => 'purchase',
                        amount => $amount });
 }
 

@@ -131,8 +131,8 @@ ngx_http_loyalty_account_wallets(ngx_http_loyalty_program_t *program,
 
 
 /*
- * The highest tier that the lifetime of the first wallet reaches; with less
- * than the lowest, name is null and points are not multiplied.
+ * The highest tier that the lifetime of the first wallet reaches; below zero
+ * there is none, name is null and points are not multiplied.
  */
 
 static void

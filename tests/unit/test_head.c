@@ -20,7 +20,6 @@ typedef struct {
     int64_t      oldest;
     int64_t      kept;
     int64_t      number;               /* in a state */
-    uint32_t     fields;
     uint32_t     numbers;              /* of the wallets */
     uint32_t     states;
     const char  *wallets;
@@ -29,7 +28,7 @@ typedef struct {
 
 
 static const head_t  good = {
-    1, 20, 1, 12, -5, 9, 8, 4, "WPTSWCRD", "PROGBUY EARNCHAL"
+    1, 20, 1, 12, -5, 8, 4, "WPTSWCRD", "PROGBUY EARNCHAL"
 };
 
 
@@ -44,21 +43,17 @@ write_head(const head_t *h, unsigned char *buf, size_t size)
     loyalty_mpw_t  w;
 
     loyalty_mpw_init(&w, buf, size);
-    loyalty_mpw_array(&w, h->fields);
     loyalty_mpw_int(&w, h->format);
     loyalty_mpw_int(&w, h->seq);
     loyalty_mpw_int(&w, 700);
     loyalty_mpw_int(&w, h->oldest);
     loyalty_mpw_int(&w, h->kept);
     loyalty_mpw_str(&w, h->wallets, strlen(h->wallets));
-    loyalty_mpw_array(&w, h->numbers);
+    loyalty_mpw_str(&w, h->slots, strlen(h->slots));
 
     for (i = 0; i < h->numbers; i++) {
         loyalty_mpw_int(&w, i * 100 - 200);
     }
-
-    loyalty_mpw_str(&w, h->slots, strlen(h->slots));
-    loyalty_mpw_array(&w, h->states);
 
     for (i = 0; i < h->states; i++) {
         switch (i) {
@@ -188,9 +183,6 @@ test_refused(void **state)
     h = good; h.format = 2;
     assert_int_equal(parse(&h), -1);
 
-    h = good; h.fields = 8;
-    assert_int_equal(parse(&h), -1);
-
     h = good; h.seq = -1;
     assert_int_equal(parse(&h), -1);
 
@@ -207,9 +199,6 @@ test_refused(void **state)
     assert_int_equal(parse(&h), -1);
 
     h = good; h.numbers = 7;
-    assert_int_equal(parse(&h), -1);
-
-    h = good; h.numbers = 12;
     assert_int_equal(parse(&h), -1);
 
     h = good; h.slots = "PROGBUY EARNCHA";

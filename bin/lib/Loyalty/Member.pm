@@ -154,14 +154,11 @@ sub parse_record {
     $r{accepted} = $accepted;
     $r{fingerprint} = $print;
 
-    my ($at, @body) = (3 + $id_length + $REST);
-
-    while ($at < length $bytes) {
-        (my $value, $at) = Loyalty::MsgPack::decode_at($bytes, $at);
-        push @body, $value;
-    }
-
-    eval { _body(\%r, @body); 1 } or die "record \"$r{id}\": $@";
+    eval {
+        _body(\%r, Loyalty::MsgPack::decode_all(
+                      substr $bytes, 3 + $id_length + $REST));
+        1;
+    } or die "record \"$r{id}\": $@";
 
     return \%r;
 }

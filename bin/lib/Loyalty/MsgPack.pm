@@ -5,11 +5,12 @@ package Loyalty::MsgPack;
 #
 #     my $value = Loyalty::MsgPack::decode($bytes);
 #     my ($value, $behind) = Loyalty::MsgPack::decode_at($bytes, $from);
+#     my @values = Loyalty::MsgPack::decode_all($bytes);
 #     my $bytes = Loyalty::MsgPack::encode($value);
 #
 # nil is undef; false and true are $FALSE and $TRUE, which act like 0 and 1;
-# strings are bytes; arrays and maps are references.  decode() and
-# decode_at() die with one line for bytes that are no such value.
+# strings are bytes; arrays and maps are references.  decoding dies with one
+# line for bytes that are no such value.
 
 use strict;
 use warnings;
@@ -54,6 +55,18 @@ sub decode_at {
     my $in = { bytes => $bytes, at => $at, end => length $bytes };
 
     return (_value($in, 0), $in->{at});
+}
+
+
+# values up to the end, one after another
+sub decode_all {
+    my ($bytes) = @_;
+    my $in = { bytes => $bytes, at => 0, end => length $bytes };
+    my @values;
+
+    push @values, _value($in, 0) while $in->{at} < $in->{end};
+
+    return @values;
 }
 
 

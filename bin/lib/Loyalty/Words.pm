@@ -107,9 +107,9 @@ sub slots {
 
 sub _earn {
     my ($self, $state) = @_;
-    my ($num, $den, $round, $basis) = @$state;
+    my ($basis, $num, $den, $round) = @$state;
 
-    return "$num / $den $BASIS[$basis], rounded $ROUND[$round]";
+    return "$num / $den $BASIS[-1 - $basis], rounded $ROUND[$round]";
 }
 
 
@@ -175,7 +175,7 @@ sub _paid {
 sub _streak {
     my ($self, $state) = @_;
 
-    my ($top, $lo, $best, $total, $hi, $carry, $below, $frozen_lo,
+    my ($top, $lo, $best, $total, $below, $hi, $carry, $frozen_lo,
         $frozen_hi, $freezes, $counts, $paid, $gone)
         = map { $_ // 0 } @$state[0 .. 12];
 
@@ -303,15 +303,15 @@ sub _progress {
     my ($self, $kind, $slot, $instance, $progress, $goal, @rest) = @_;
 
     return $self->_slot($slot) . ", instance $instance: $progress of $goal"
-           . ($kind == 3 ? " (+$rest[0])" : ", $rest[0] new values");
+           . ($kind == 5 ? ", new values: $rest[0]" : '');
 }
 
 
 sub _after {
     my ($self, $kind, $slot, $instance, $n) = @_;
 
-    return $self->_slot($slot) . ", instance $instance: $n more after "
-           . 'completion';
+    return $self->_slot($slot) . ", instance $instance: one more after "
+           . 'completion' . ($kind == 6 ? ", new values: $n" : '');
 }
 
 
