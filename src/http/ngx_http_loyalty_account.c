@@ -66,7 +66,7 @@ ngx_http_loyalty_account_json(ngx_http_loyalty_program_t *program,
         return NGX_ERROR;
     }
 
-    loyalty_out_lit(out, "}\n");
+    loyalty_out_lit(out, "}");
 
     return out->failed ? NGX_ERROR : NGX_OK;
 }

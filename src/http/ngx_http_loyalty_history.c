@@ -127,7 +127,7 @@ ngx_http_loyalty_history_json(ngx_http_loyalty_program_t *program,
         loyalty_out_lit(out, "null");
     }
 
-    loyalty_out_lit(out, "}\n");
+    loyalty_out_lit(out, "}");
 
     return out->failed ? NGX_ERROR : NGX_OK;
 }
