@@ -148,24 +148,3 @@ ngx_http_loyalty_awards_resolve(ngx_conf_t *cf,
 
     return NGX_OK;
 }
-
-
-ngx_http_loyalty_wallet_t *
-ngx_http_loyalty_wallet(ngx_http_loyalty_program_t *program, ngx_str_t *name)
-{
-    ngx_uint_t                  i;
-    ngx_http_loyalty_wallet_t  *wallet;
-
-    wallet = program->wallets.elts;
-
-    for (i = 0; i < program->wallets.nelts; i++) {
-
-        if (wallet[i].name.len == name->len
-            && ngx_memcmp(wallet[i].name.data, name->data, name->len) == 0)
-        {
-            return &wallet[i];
-        }
-    }
-
-    return NULL;
-}

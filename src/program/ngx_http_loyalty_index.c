@@ -1,5 +1,6 @@
 /*
- * The index: from an event's type to the listeners that may hear it.
+ * The index: from an event's type to the listeners that may hear it, built
+ * once when a program is closed.
  *
  * A type's listeners have positions in the order of their rules.  One that
  * asks for an equality ("partner = acme", "item.sku in a1 a2") is found by
@@ -8,25 +9,7 @@
  * program has.  Candidates are a bitmap, which keeps the rules' order.
  */
 
-#include "ngx_http_loyalty_private.h"
-
-
-/* a value that some listeners ask for */
-
-typedef struct {
-    ngx_str_t                      text;
-    uint32_t                       hash;
-    ngx_uint_t                     field;         /* of the type's fields */
-    ngx_array_t                    positions;     /* of ngx_uint_t */
-} ngx_http_loyalty_value_t;
-
-
-struct ngx_http_loyalty_index_s {
-    ngx_uint_t                     mask;
-    ngx_http_loyalty_type_t      **table;
-    ngx_uint_t                     rules_mask;
-    ngx_http_loyalty_rule_t      **rules;
-};
+#include "ngx_http_loyalty_index.h"
 
 
 static ngx_int_t ngx_http_loyalty_index_types(ngx_conf_t *cf,
@@ -52,16 +35,7 @@ static ngx_int_t ngx_http_loyalty_index_value(ngx_conf_t *cf,
     ngx_uint_t position);
 static ngx_int_t ngx_http_loyalty_index_value_table(ngx_conf_t *cf,
     ngx_http_loyalty_type_t *type, ngx_array_t *all);
-static ngx_http_loyalty_type_t *ngx_http_loyalty_index_type(
-    ngx_http_loyalty_program_t *program, ngx_str_t *name);
-static void ngx_http_loyalty_search_values(
-    ngx_http_loyalty_search_t *search);
-static void ngx_http_loyalty_search_value(ngx_http_loyalty_search_t *search,
-    ngx_uint_t n, ngx_http_loyalty_item_t *item);
 static ngx_uint_t ngx_http_loyalty_index_size(ngx_uint_t n);
-static uint32_t ngx_http_loyalty_value_hash(ngx_uint_t field,
-    ngx_str_t *text);
-static uint32_t ngx_http_loyalty_rule_hash(const u_char *hash);
 
 
 ngx_int_t
@@ -240,7 +214,7 @@ ngx_http_loyalty_index_rules(ngx_conf_t *cf,
     rule = program->rules.elts;
 
     for (i = 0; i < program->rules.nelts; i++) {
-        hash = ngx_http_loyalty_rule_hash(rule[i]->hash);
+        hash = ngx_http_loyalty_index_key(rule[i]->hash);
 
         while (index->rules[hash & index->rules_mask] != NULL) {
             hash++;
@@ -411,7 +385,7 @@ ngx_http_loyalty_index_value(ngx_conf_t *cf, ngx_array_t *all,
     ngx_uint_t                 i, *positions;
     ngx_http_loyalty_value_t  *value;
 
-    hash = ngx_http_loyalty_value_hash(field, text);
+    hash = ngx_http_loyalty_index_hash(field, text);
     value = all->elts;
 
     for (i = 0; i < all->nelts; i++) {
@@ -488,219 +462,6 @@ ngx_http_loyalty_index_value_table(ngx_conf_t *cf,
 }
 
 
-void
-ngx_http_loyalty_search(ngx_http_loyalty_program_t *program,
-    ngx_http_loyalty_event_t *event, ngx_http_loyalty_search_t *search)
-{
-    search->program = program;
-    search->event = event;
-    search->word = 0;
-    search->type = ngx_http_loyalty_index_type(program, &event->type);
-
-    if (search->type == NULL) {
-        return;
-    }
-
-    ngx_memcpy(search->candidates, search->type->always,
-               search->type->words * sizeof(uint64_t));
-
-    ngx_http_loyalty_search_values(search);
-}
-
-
-static ngx_http_loyalty_type_t *
-ngx_http_loyalty_index_type(ngx_http_loyalty_program_t *program,
-    ngx_str_t *name)
-{
-    uint32_t                   hash;
-    ngx_http_loyalty_type_t   *type;
-    ngx_http_loyalty_index_t  *index;
-
-    index = program->index_conf;
-
-    for (hash = ngx_murmur_hash2(name->data, name->len); ; hash++) {
-
-        type = index->table[hash & index->mask];
-
-        if (type == NULL) {
-            return NULL;
-        }
-
-        if (type->name.len == name->len
-            && ngx_memcmp(type->name.data, name->data, name->len) == 0)
-        {
-            return type;
-        }
-    }
-}
-
-
-/* adds the listeners that ask for a value that the event has */
-
-static void
-ngx_http_loyalty_search_values(ngx_http_loyalty_search_t *search)
-{
-    ngx_uint_t                 i, n;
-    ngx_http_loyalty_field_t  *field;
-    ngx_http_loyalty_event_t  *event;
-
-    event = search->event;
-    field = search->type->fields.elts;
-
-    for (i = 0; i < search->type->fields.nelts; i++) {
-
-        if (!field[i].item) {
-            ngx_http_loyalty_search_value(search, i, NULL);
-            continue;
-        }
-
-        for (n = 0; n < event->nitems; n++) {
-            ngx_http_loyalty_search_value(search, i, &event->items[n]);
-        }
-    }
-}
-
-
-static void
-ngx_http_loyalty_search_value(ngx_http_loyalty_search_t *search,
-    ngx_uint_t n, ngx_http_loyalty_item_t *item)
-{
-    u_char                     buf[NGX_HTTP_LOYALTY_DIGITS];
-    int64_t                    number;
-    uint32_t                   hash;
-    ngx_int_t                  rc;
-    ngx_str_t                  text;
-    ngx_uint_t                 i, *position;
-    ngx_http_loyalty_type_t   *type;
-    ngx_http_loyalty_field_t  *field;
-    ngx_http_loyalty_value_t  *value;
-
-    type = search->type;
-    field = (ngx_http_loyalty_field_t *) type->fields.elts + n;
-
-    if (ngx_http_loyalty_field_is_number(field)) {
-        rc = ngx_http_loyalty_field_number(field, search->event, item,
-                                           &number);
-        text.data = buf;
-        text.len = ngx_sprintf(buf, "%L", number) - buf;
-
-    } else {
-        rc = ngx_http_loyalty_field_text(field, search->program,
-                                         search->event, item, buf, &text);
-    }
-
-    if (rc != NGX_OK) {
-        return;
-    }
-
-    hash = ngx_http_loyalty_value_hash(n, &text);
-
-    for ( ;; ) {
-        value = type->values[hash++ & type->mask];
-
-        if (value == NULL) {
-            return;
-        }
-
-        if (value->field == n && value->text.len == text.len
-            && ngx_memcmp(value->text.data, text.data, text.len) == 0)
-        {
-            break;
-        }
-    }
-
-    position = value->positions.elts;
-
-    for (i = 0; i < value->positions.nelts; i++) {
-        search->candidates[position[i] / 64] |=
-                                         (uint64_t) 1 << (position[i] % 64);
-    }
-}
-
-
-ngx_int_t
-ngx_http_loyalty_search_next(ngx_http_loyalty_search_t *search,
-    ngx_http_loyalty_hit_t *hit)
-{
-    uint64_t                       items[2], *word;
-    ngx_uint_t                     position;
-    ngx_http_loyalty_listener_t  **listeners, *listener;
-
-    hit->rule = NULL;
-
-    if (search->type == NULL) {
-        return NGX_DONE;
-    }
-
-    listeners = search->type->listeners.elts;
-
-    while (search->word < search->type->words) {
-        word = &search->candidates[search->word];
-
-        if (*word == 0) {
-            search->word++;
-            continue;
-        }
-
-        position = search->word * 64 + __builtin_ctzll(*word);
-        listener = listeners[position];
-
-        /* a rule's two listeners stand side by side and make one hit */
-
-        if (hit->rule != NULL && hit->rule != listener->rule) {
-            return NGX_OK;
-        }
-
-        *word &= *word - 1;
-
-        if (!ngx_http_loyalty_match_event(search->program, listener,
-                                          search->event, items))
-        {
-            continue;
-        }
-
-        if (hit->rule == NULL) {
-            hit->rule = listener->rule;
-            hit->role = 0;
-            hit->items[0] = 0;
-            hit->items[1] = 0;
-        }
-
-        hit->role |= listener->role;
-
-        if (listener->role & NGX_HTTP_LOYALTY_COUNTS) {
-            hit->items[0] = items[0];
-            hit->items[1] = items[1];
-        }
-    }
-
-    return hit->rule != NULL ? NGX_OK : NGX_DONE;
-}
-
-
-ngx_http_loyalty_rule_t *
-ngx_http_loyalty_rule_by_hash(ngx_http_loyalty_program_t *program,
-    const u_char *hash)
-{
-    uint32_t                   key;
-    ngx_http_loyalty_rule_t   *rule;
-    ngx_http_loyalty_index_t  *index;
-
-    index = program->index_conf;
-
-    for (key = ngx_http_loyalty_rule_hash(hash); ; key++) {
-
-        rule = index->rules[key & index->rules_mask];
-
-        if (rule == NULL
-            || ngx_memcmp(rule->hash, hash, NGX_HTTP_LOYALTY_HASH) == 0)
-        {
-            return rule;
-        }
-    }
-}
-
-
 /* a power of two that leaves at least half of a table free */
 
 static ngx_uint_t
@@ -711,19 +472,4 @@ ngx_http_loyalty_index_size(ngx_uint_t n)
     for (size = 4; size < 2 * n; size *= 2) { /* void */ }
 
     return size;
-}
-
-
-static uint32_t
-ngx_http_loyalty_value_hash(ngx_uint_t field, ngx_str_t *text)
-{
-    return ngx_murmur_hash2(text->data, text->len)
-           + (uint32_t) field * 0x9E3779B1;
-}
-
-
-static uint32_t
-ngx_http_loyalty_rule_hash(const u_char *hash)
-{
-    return (uint32_t) hash[0] << 24 | hash[1] << 16 | hash[2] << 8 | hash[3];
 }

@@ -15,9 +15,6 @@
 #define NGX_HTTP_LOYALTY_DIGITS        64              /* a number as text */
 
 
-typedef struct ngx_http_loyalty_index_s  ngx_http_loyalty_index_t;
-
-
 /* fields: how a value is read, and how it is compared */
 
 typedef enum {
@@ -104,6 +101,14 @@ ngx_int_t ngx_http_loyalty_zone(ngx_conf_t *cf,
     ngx_http_loyalty_program_t *program, ngx_str_t *name);
 
 
+/* ---- wallet.c ---- */
+
+char *ngx_http_loyalty_wallet_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_loyalty_tier_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+
 /* ---- award.c ---- */
 
 /* a word that is no wallet's name */
@@ -161,6 +166,9 @@ ngx_int_t ngx_http_loyalty_regex_match(ngx_http_loyalty_program_t *program,
 
 ngx_int_t ngx_http_loyalty_index_build(ngx_conf_t *cf,
     ngx_http_loyalty_program_t *program);
+
+
+/* ---- search.c ---- */
 
 /* begins a search for the rules that an event touches */
 void ngx_http_loyalty_search(ngx_http_loyalty_program_t *program,

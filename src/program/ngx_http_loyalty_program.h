@@ -269,7 +269,7 @@ typedef struct {
 } ngx_http_loyalty_block_t;
 
 
-/* ---- for games/: parsing (program.c, match.c, award.c) ---- */
+/* ---- for games/: parsing ---- */
 
 /* a new rule of this program; game, order, place and arrays are set */
 ngx_http_loyalty_rule_t *ngx_http_loyalty_rule_add(ngx_conf_t *cf,
