@@ -160,7 +160,7 @@ test_offsets_against_libc(void **state)
 
         /* far ahead, where whole cycles of 400 years are taken off */
 
-        for (t = 4417977600LL; t < 253402300800LL; t += 8640007) {
+        for (t = 4417977600LL; t < 253402300800LL; t += 43200007) {
             assert_int_equal(loyalty_zone_offset(zone, t), libc_offset(t));
         }
 

@@ -75,7 +75,7 @@ test_rules_against_libc(void **state)
         setenv("TZ", rules[i], 1);
         tzset();
 
-        for (t = 0; t < 4102444800LL; t += 7211) {
+        for (t = 0; t < 4102444800LL; t += 28807) {
             assert_non_null(localtime_r(&t, &tm));
 
             if (loyalty_tzrule_offset(&rule, t) != tm.tm_gmtoff) {
@@ -167,7 +167,7 @@ test_rule_all_year(void **state)
 
     assert_int_equal(rule_of("EST5EDT,0/0,J365/25", &rule), 0);
 
-    for (t = 0; t < 4102444800LL; t += 3599) {
+    for (t = 0; t < 4102444800LL; t += 14407) {
         assert_int_equal(loyalty_tzrule_offset(&rule, t), -4 * 3600);
     }
 
@@ -175,13 +175,13 @@ test_rule_all_year(void **state)
 
     assert_int_equal(rule_of("EST5EDT,0/0,J365/150", &rule), 0);
 
-    for (t = 0; t < 4102444800LL; t += 3599) {
+    for (t = 0; t < 4102444800LL; t += 14407) {
         assert_int_equal(loyalty_tzrule_offset(&rule, t), -4 * 3600);
     }
 
     assert_int_equal(rule_of("EST5EDT,J100/1,J100/2", &rule), 0);
 
-    for (t = 0; t < 4102444800LL; t += 3599) {
+    for (t = 0; t < 4102444800LL; t += 14407) {
         assert_int_equal(loyalty_tzrule_offset(&rule, t), -5 * 3600);
     }
 }
