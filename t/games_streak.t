@@ -41,6 +41,7 @@ streak frozen { on ice; every day; freeze 1 earn_every=3 max=2;
 streak granted { on grant; every day; freeze 2; award points 3 at=3; }
 END
 
+my %sent;
 my $day = '2026-03-%02dT12:00:00Z';
 
 
@@ -133,12 +134,22 @@ is(long_run(70), 'daily 80/80 2026-06-10; '
    . join('; ', map { "+1 points (streak daily) =$_" } 6260 .. 6264),
    'two runs, the older of which began below the map: 72 to 80');
 
+$shop->member('long-3');
+long_run(0 .. 99);
+$shop->reverse("long-3 $_") for reverse 40 .. 99;
+is($shop->balance, 10 + 3000 + 100 + 20, 'the awards of 40 days are left');
+is(long_run(40), 'daily 41/41 2026-05-11',
+   '60 days reversed: the run goes on from what is below the map');
+is(long_run(41), 'daily 42/42 2026-05-12; +1 points (streak daily) =3131',
+   'and earns');
+
 
 sub long_run {
     my ($effects);
 
     for my $n (@_) {
-        $effects = $shop->send('visit', at =>
+        $effects = $shop->send('visit', id => $shop->member . " $n" . (
+            $sent{$shop->member . " $n"}++ ? ' again' : ''), at =>
             strftime('%Y-%m-%dT12:00:00Z', gmtime(1775044800 + 86400 * $n)));
     }
 
@@ -223,6 +234,17 @@ is($shop->reverse($shop->last_id),
    'the event behind the frozen days is reversed: what it froze goes');
 is(on('grant', 4), 'granted 4/4 2026-03-04 frozen 2; '
    . '+3 points (streak granted) =3', 'and comes again with another');
+
+$shop->member('unfreeze 2');
+my @some;
+for my $n (1 .. 3) {
+    on('grant', $n);
+    push @some, $shop->last_id;
+}
+$shop->reverse($_) for @some[1, 2];
+is(on('grant', 3), 'granted 3/3 2026-03-03 frozen 1; '
+   . '+3 points (streak granted) =3',
+   'a day that was reversed is like one without an event');
 
 $shop->member('hopeless');
 on('grant', 1);

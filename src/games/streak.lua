@@ -508,15 +508,22 @@ local function newest(st, j)
 end
 
 
--- an event in a period above all before it
+-- an event in a period above all that have one: above the top, or below it
+-- where a reversal took what was there
 
-local function forward(c, rule, slot, st, period)
-    local last = head(st)
-    local d = period - st[TOP]
+local function forward(c, rule, slot, st, period, last)
+    local d, t = period - st[TOP], 0
     local a, spent = newest(st, last), 0
-    local gap = a > 0 and d - 1 + last or 0
 
-    advance(st, d)
+    if d < 0 then
+        d, t = 0, -d
+    end
+
+    local gap = a > 0 and last + d - t - 1 or 0
+
+    if d > 0 then
+        advance(st, d)
+    end
 
     if gap > 0 and st[FREEZES] > 1 then
         spent = freeze(st, a, gap, last + d)
@@ -535,7 +542,11 @@ local function forward(c, rule, slot, st, period)
         st[BELOW] = st[BEST]
     end
 
-    st[LO] = bor(st[LO], 1)
+    if t < 32 then
+        st[LO] = bor(st[LO], lshift(1, t))
+    else
+        st[HI] = bor(st[HI], lshift(1, t - 32))
+    end
 
     local m = part + 1
 
@@ -695,10 +706,10 @@ apply[3] = function(c, rule, args, i)
         st[FREEZES] = rule[4] + 1
     end
 
-    local d = period - st[TOP]
+    local d, last = period - st[TOP], head(st)
 
-    if d > 0 then
-        forward(c, rule, slot, st, period)
+    if d > -last then
+        forward(c, rule, slot, st, period, last)
     elseif d == 0 and st[LO] % 2 == 1 then
         again(c, slot, st, period)
     elseif d > -64 then
