@@ -213,8 +213,7 @@ sub _conf_main {
         'pid %%TESTDIR%%/nginx.pid;',
         'error_log %%TESTDIR%%/error.log ' . ($ENV{LOYALTY_LOG} || 'info')
             . ';',
-        $self->{module} eq 'static' ? ()
-            : $arg{modules} // 'load_module %%MODULE%%;',
+        $arg{modules} // 'load_module %%MODULE%%;',
         $arg{main} // '', '';
 }
 
@@ -226,6 +225,10 @@ sub dir { return $_[0]{dir} }
 
 sub expand {
     my ($self, $text) = @_;
+
+    # a static module is there already
+    $text =~ s/^[ \t]*load_module\s+%%MODULE%%;//mg
+        if $self->{module} eq 'static';
 
     $text =~ s/%%TESTDIR%%/$self->{dir}/g;
     $text =~ s/%%MODULE%%/$self->{module}/g;
