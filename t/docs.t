@@ -135,4 +135,38 @@ my ($ok, $output) = Loyalty::Test->check(conf => $demo);
 ok($ok, 'conf/demo.conf') or diag($output);
 
 
+# ---- the access list is enough ----
+
+my ($acl) = $directives =~ /^ACL (SETUSER .*?)^```/ms;
+
+my $limited = Loyalty::Test->new(
+    start => 0,
+    files => { password => "SECRET\n" },
+    program => <<'END',
+redis      unix:%%REDIS%% user=shop password_file=%%TESTDIR%%/password db=1;
+wallet     points;
+earn       purchase points 1 per=1.00;
+challenge  two { on purchase;  goal 2;  every day;  award points 5; }
+streak     days { on purchase;  every day; }
+END
+);
+
+is($limited->redis->call('ACL', split ' ', $acl), 'OK', 'access list');
+$limited->start;
+
+# so many that records leave the member's string
+is_deeply([grep { $_->{status} != 200 }
+           $limited->events([map { { id => "e$_", member => 'm',
+                                     type => 'purchase', amount => '3.00' } }
+                             1 .. 40])->lines],
+          [], 'events with no more rights than in the reference');
+is($limited->reversal('e1', { id => 'r1', member => 'm' })->status, 200,
+   'a reversal of an old event');
+is($limited->reversal('e40', { id => 'r2', member => 'm' })->status, 200,
+   'a reversal of a new one');
+is($limited->me('m')->status, 200, 'the account');
+is($limited->history('m')->status, 200, 'the history');
+is_deeply($limited->redis->call('ACL', 'LOG'), [], 'nothing was denied');
+
+
 done_testing();
