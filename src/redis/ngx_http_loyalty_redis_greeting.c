@@ -208,13 +208,13 @@ ngx_http_loyalty_greeting_info(ngx_http_loyalty_link_t *link,
     }
 
     if (ngx_http_loyalty_greeting_is(reply, "role", "slave")) {
-        ngx_http_loyalty_trouble(link, NGX_HTTP_LOYALTY_TROUBLE_REPLICA,
+        ngx_http_loyalty_trouble(link, NGX_HTTP_LOYALTY_TROUBLE_ROLE,
                                  "redis is a replica, a master is needed");
         return NGX_ERROR;
     }
 
     if (ngx_http_loyalty_greeting_is(reply, "loading", "1")) {
-        ngx_http_loyalty_trouble(link, NGX_HTTP_LOYALTY_TROUBLE_REPLICA,
+        ngx_http_loyalty_trouble(link, NGX_HTTP_LOYALTY_TROUBLE_ROLE,
                                  "redis is loading its data");
         return NGX_ERROR;
     }

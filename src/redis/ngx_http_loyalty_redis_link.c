@@ -30,6 +30,7 @@ static void ngx_http_loyalty_link_ping(ngx_http_loyalty_link_t *link);
 static ngx_int_t ngx_http_loyalty_link_pong(ngx_http_loyalty_link_t *link,
     loyalty_resp_reply_t *reply);
 static void ngx_http_loyalty_link_again(ngx_http_loyalty_link_t *link);
+static void ngx_http_loyalty_link_wake(ngx_http_loyalty_worker_t *worker);
 static void ngx_http_loyalty_link_hangup(ngx_http_loyalty_link_t *link);
 
 
@@ -475,16 +476,40 @@ ngx_http_loyalty_link_ready(ngx_http_loyalty_link_t *link)
 
     link->was_ready = 1;
 
-    if (link->trouble <= NGX_HTTP_LOYALTY_TROUBLE_REPLICA
-        && link->trouble != NGX_HTTP_LOYALTY_TROUBLE_TIMEOUT)
-    {
+    if (link->trouble <= NGX_HTTP_LOYALTY_TROUBLE_ROLE) {
         ngx_http_loyalty_trouble_over(link);
     }
 
     ngx_add_timer(&link->timer, NGX_HTTP_LOYALTY_REDIS_PING);
     ngx_post_event(&link->flush, &ngx_posted_events);
 
+    ngx_http_loyalty_link_wake(link->worker);
+
     return NGX_OK;
+}
+
+
+/*
+ * Redis is there: links that could not reach it need not pause any longer.
+ * Those that reached it and were cut off do, or two could chase each other.
+ */
+
+static void
+ngx_http_loyalty_link_wake(ngx_http_loyalty_worker_t *worker)
+{
+    ngx_uint_t                i;
+    ngx_http_loyalty_link_t  *link;
+
+    for (i = 0; i < NGX_HTTP_LOYALTY_LANES * worker->redis->connections; i++) {
+        link = &worker->links[i];
+
+        if (link->state == NGX_HTTP_LOYALTY_LINK_DOWN && link->timer.timer_set
+            && link->unreached)
+        {
+            ngx_del_timer(&link->timer);
+            ngx_post_event(&link->start, &ngx_posted_events);
+        }
+    }
 }
 
 
@@ -580,7 +605,9 @@ ngx_http_loyalty_link_lost(ngx_http_loyalty_link_t *link)
         failures++;
     }
 
-    if (link->state < NGX_HTTP_LOYALTY_LINK_READY) {
+    link->unreached = (link->state < NGX_HTTP_LOYALTY_LINK_READY);
+
+    if (link->unreached) {
         ngx_http_loyalty_stat(link->redis->program,
                               NGX_HTTP_LOYALTY_STAT_ERR_CONNECT, 1);
 

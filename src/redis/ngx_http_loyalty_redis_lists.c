@@ -58,7 +58,7 @@ ngx_http_loyalty_lists_deadline(ngx_event_t *ev)
     {
         ngx_http_loyalty_stat(link->redis->program,
                               NGX_HTTP_LOYALTY_STAT_ERR_TIMEOUT, 1);
-        ngx_http_loyalty_trouble(link, NGX_HTTP_LOYALTY_TROUBLE_TIMEOUT,
+        ngx_http_loyalty_trouble(link, NGX_HTTP_LOYALTY_TROUBLE_STALLED,
                                  "redis does not answer, connection given up");
         ngx_http_loyalty_link_lost(link);
         return;

@@ -36,7 +36,7 @@
 #define NGX_HTTP_LOYALTY_REDIS_VALUES   4096      /* of an array reply */
 #define NGX_HTTP_LOYALTY_REDIS_FREE     1024      /* operations kept */
 #define NGX_HTTP_LOYALTY_REDIS_KEEP     4096      /* bytes kept with each */
-#define NGX_HTTP_LOYALTY_REDIS_TRIES    3         /* of one operation */
+#define NGX_HTTP_LOYALTY_REDIS_TRIES    5         /* of one operation */
 #define NGX_HTTP_LOYALTY_REDIS_BURST    64        /* writes between WAITs */
 #define NGX_HTTP_LOYALTY_REDIS_ADDRS    16        /* of one name */
 #define NGX_HTTP_LOYALTY_REDIS_PING     30000     /* ms of silence */
@@ -172,8 +172,11 @@ typedef enum {
     NGX_HTTP_LOYALTY_TROUBLE_CONNECT,
     NGX_HTTP_LOYALTY_TROUBLE_CLOSED,
     NGX_HTTP_LOYALTY_TROUBLE_PROTOCOL,
+    NGX_HTTP_LOYALTY_TROUBLE_STALLED,
+    NGX_HTTP_LOYALTY_TROUBLE_ROLE,                /* these end when a
+                                                     connection is ready,
+                                                     others by a reply */
     NGX_HTTP_LOYALTY_TROUBLE_TIMEOUT,
-    NGX_HTTP_LOYALTY_TROUBLE_REPLICA,
     NGX_HTTP_LOYALTY_TROUBLE_LIBRARY,
     NGX_HTTP_LOYALTY_TROUBLE_WAIT,
     NGX_HTTP_LOYALTY_TROUBLE_ERROR                /* plus the row of the
@@ -240,6 +243,8 @@ struct ngx_http_loyalty_link_s {
     unsigned                          loading:1;  /* FUNCTION LOAD is out */
     unsigned                          load_failed:1;
     unsigned                          was_ready:1;
+    unsigned                          unreached:1;  /* the last attempt
+                                                       failed */
     unsigned                          active:1;   /* since the last ping */
 
     /* the store, as INFO and CONFIG GET tell */
