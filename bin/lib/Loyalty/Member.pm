@@ -333,14 +333,17 @@ sub tag {
 }
 
 
+my @crc32 = map {
+    my $crc = $_;
+    $crc = $crc & 1 ? $crc >> 1 ^ 0xedb88320 : $crc >> 1 for 1 .. 8;
+    $crc;
+} 0 .. 255;
+
 sub crc32 {
     my ($bytes) = @_;
     my $crc = 0xffffffff;
 
-    for my $byte (unpack 'C*', $bytes) {
-        $crc ^= $byte;
-        $crc = $crc & 1 ? $crc >> 1 ^ 0xedb88320 : $crc >> 1 for 1 .. 8;
-    }
+    $crc = $crc >> 8 ^ $crc32[($crc ^ $_) & 0xff] for unpack 'C*', $bytes;
 
     return $crc ^ 0xffffffff;
 }

@@ -72,7 +72,10 @@ sub decode_all {
 
 sub _value {
     my ($in, $depth) = @_;
-    my $tag = ord _take($in, 1);
+
+    die "MessagePack value is cut off\n" if $in->{at} >= $in->{end};
+
+    my $tag = ord substr $in->{bytes}, $in->{at}++, 1;
 
     return $tag if $tag < 0x80;
     return $tag - 256 if $tag >= 0xe0;
