@@ -19,7 +19,8 @@ local FORMAT = 1
 local REST = 16                     -- at, accepted, fingerprint
 local FORGET = 16                   -- overflow records looked at a time
 local RECORD = 60000                -- bytes, which leaves room for mark()
-local VALUES = 7000                 -- in a body: Lua's stack holds 8000
+local VALUES = 3900                 -- in a body: Lua's stack holds 8000, and
+                                    -- pack() asks for as many again
 
 
 -- What one call works on, made once: tables that grow field by field are
