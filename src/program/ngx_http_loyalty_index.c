@@ -181,7 +181,7 @@ ngx_http_loyalty_index_table(ngx_conf_t *cf,
     type = program->types.elts;
 
     for (i = 0; i < program->types.nelts; i++) {
-        hash = ngx_murmur_hash2(type[i]->name.data, type[i]->name.len);
+        hash = ngx_crc32_long(type[i]->name.data, type[i]->name.len);
 
         while (index->table[hash & index->mask] != NULL) {
             hash++;

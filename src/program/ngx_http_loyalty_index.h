@@ -33,7 +33,7 @@ typedef struct {
 static ngx_inline uint32_t
 ngx_http_loyalty_index_hash(ngx_uint_t field, ngx_str_t *text)
 {
-    return ngx_murmur_hash2(text->data, text->len)
+    return ngx_crc32_long(text->data, text->len)
            + (uint32_t) field * 0x9E3779B1;
 }
 

@@ -45,7 +45,7 @@ ngx_http_loyalty_search_type(ngx_http_loyalty_program_t *program,
 
     index = program->index_conf;
 
-    for (hash = ngx_murmur_hash2(name->data, name->len); ; hash++) {
+    for (hash = ngx_crc32_long(name->data, name->len); ; hash++) {
 
         type = index->table[hash & index->mask];
 
