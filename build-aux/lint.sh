@@ -72,6 +72,14 @@ awk 'FNR == 701 { print FILENAME }' src/*/*.[ch] | say "over 700 lines"
 grep -n '#include.*ngx_' src/core/*.[ch] src/*/loyalty_*.[ch] \
     | say "a pure file sees nginx"
 
+# nginx's headers define what the system's then declare
+awk '
+    FNR == 1 { seen = 0 }
+    /^#include/ && !seen++ && !/ngx_config|"ngx_http_loyalty_/ {
+        print FILENAME ":" FNR
+    }
+' src/*/ngx_*.[ch] | say "a header before nginx's"
+
 hiredis=$(grep -l '#include.*hiredis' src/*/*.[ch])
 if [ "$(echo "$hiredis" | wc -l)" -gt 1 ]; then
     echo "$hiredis" | say "more than one file includes hiredis"

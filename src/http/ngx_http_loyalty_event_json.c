@@ -8,9 +8,9 @@
  * id: field by field as sent, with amounts and times as numbers.
  */
 
-#include <openssl/evp.h>
-
 #include "ngx_http_loyalty_event.h"
+
+#include <openssl/evp.h>
 
 
 typedef struct {
