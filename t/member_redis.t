@@ -8,16 +8,19 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
+use Loyalty::H2;
 use Loyalty::Test;
 use Test::More;
 
 
 my $t = Loyalty::Test->new(program => <<'END', server => <<'END');
-redis unix:%%REDIS%% timeout=1s;
+redis unix:%%REDIS%% timeout=3s;
 money EUR 2;
 wallet points;
 earn purchase points 1 per=1.00;
 END
+listen 127.0.0.1:%%PORT_h2%% http2;
+
 location /after/ {
     loyalty_member_api shop;
     loyalty_member $test_member;
@@ -79,11 +82,20 @@ my $stays = ask('/loyalty/me', 'bert');
 ok($t->wait_for(sub { metric('redis_inflight_operations') == 5 }),
    'all wait');
 
-close $_ for @gone;
+my $h2 = Loyalty::H2->new($t->connect('h2'));
+my @streams = map { $h2->request('GET', '/loyalty/me', undef,
+                                 'x-member' => $_) } qw(anna carl anna);
 
+ok($t->wait_for(sub { metric('redis_inflight_operations') == 8 }),
+   'streams, too');
+
+close $_ for @gone;
+$h2->reset($_) for @streams[0, 2];
+
+# 204: post_action has the last word
 ok($t->wait_for(sub {
-    my @lines = $t->read_file('access.log') =~ / 499 /g;
-    return @lines >= 2;
+    my @lines = $t->read_file('access.log') =~ / (?:499|204) 0 /g;
+    return @lines >= 6;
 }), 'nginx sees that they have gone');
 
 $t->redis_go;
@@ -94,9 +106,12 @@ like($head, qr/^HTTP\/1\.1 200 /, 'the one that stays is answered');
 like(do { local $/ = '}}'; scalar <$stays> // '' }, qr/"member":"bert"/,
      'with its own account');
 
+like($h2->response($streams[1])->{body}, qr/"member":"carl"/,
+     'and the stream that stays with its own');
+
 ok($t->wait_for(sub { metric('redis_inflight_operations') == 0 }),
    'nothing waits any more');
-cmp_ok(metric('redis_late_replies_total'), '>=', $late + 2,
+cmp_ok(metric('redis_late_replies_total'), '>=', $late + 6,
        'replies that nobody waited for');
 is($t->me('anna')->json->{wallets}{points}{balance}, 3, 'me is as before');
 
