@@ -42,8 +42,9 @@ sub new {
 
     if ($pid == 0) {
         open STDOUT, '>', "$dir/log";
-        exec('redis-server', '--port', 0, '--unixsocket', "$dir/s",
-             '--save', '', '--dir', "$dir") or POSIX::_exit(1);
+        exec($ENV{LOYALTY_REDIS_SERVER} || 'redis-server', '--port', 0,
+             '--unixsocket', "$dir/s", '--save', '', '--dir', "$dir")
+            or POSIX::_exit(1);
     }
 
     for (1 .. 100) {

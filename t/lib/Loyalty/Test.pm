@@ -51,9 +51,10 @@ package Loyalty::Test;
 #     read_file($name)  wait_for(sub { ... }, $seconds)  allow(qr/../)
 #
 # Environment: LOYALTY_NGINX, LOYALTY_MODULE (a path, or "static"),
-# LOYALTY_LOG (level of error.log, default info), LOYALTY_KEEP=1 (keep the
-# directory).  The end of every test fails it when error.log has an [alert]
-# or [emerg], a sanitizer spoke, or a process is left over.
+# LOYALTY_REDIS_SERVER (default redis-server; valkey-server), LOYALTY_LOG
+# (level of error.log, default info), LOYALTY_KEEP=1 (keep the directory).
+# The end of every test fails it when error.log has an [alert] or [emerg], a
+# sanitizer spoke, or a process is left over.
 
 use strict;
 use warnings;
@@ -512,7 +513,8 @@ sub redis_start {
     my ($self) = @_;
     my $redis = $self->{redis};
 
-    $redis->{pid} = $self->_spawn('redis.log', 'redis-server',
+    $redis->{pid} = $self->_spawn('redis.log',
+        $ENV{LOYALTY_REDIS_SERVER} || 'redis-server',
         '--port', $redis->{port} ? $self->port('redis') : 0,
         '--bind', '127.0.0.1',
         '--unixsocket', "$self->{dir}/redis.sock", '--dir', $self->{dir},
