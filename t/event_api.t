@@ -240,6 +240,12 @@ for my $path ('/loyalty-in/events?x=1', '/loyalty-in/events?', '/plain/events',
     is($r->status, 200, "path $path") or diag($r->body);
 }
 
+$r = $t->raw("POST http://localhost/loyalty-in/events HTTP/1.1\r\n"
+             . "Host: localhost\r\nContent-Type: application/json\r\n"
+             . "Content-Length: 38\r\nConnection: close\r\n\r\n"
+             . '{"id":"abs","member":"m","type":"any"}');
+is($r->status, 200, 'an absolute URI') or diag($r->raw);
+
 is($t->post('/plainevents', '{}')->status, 404, 'a prefix that goes on');
 is($t->post('/loyalty-in/events/%01/reversal', {})->code, 'invalid_field',
    'a control character in the path');

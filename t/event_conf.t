@@ -25,7 +25,9 @@ my $cert = `$openssl`;
 sub conf {
     my ($http, $server, $more) = @_;
 
-    return Loyalty::Test->check(conf => <<END, files => { 'cert.pem' => $cert });
+    my %files = (files => { 'cert.pem' => $cert });
+
+    return Loyalty::Test->check(%files, conf => <<END);
 load_module %%MODULE%%;
 pid nginx.pid;
 events { }
@@ -73,13 +75,19 @@ good('the member of http', "$program loyalty_member \$remote_user;",
 good('metrics', $program, 'location = /metrics { loyalty_metrics; }');
 good('no program', '', 'location = /metrics { loyalty_metrics; }');
 good('everything at once', $program, <<'END');
-    location /e { loyalty_event_api shop trusted; limit_except POST { deny all; } }
-    location ^~ /f/ { loyalty_event_api shop trusted; if ($arg_x) { set $y 1; } }
+    location /e {
+        loyalty_event_api shop trusted;
+        limit_except POST { deny all; }
+    }
+    location ^~ /f/ {
+        loyalty_event_api shop trusted;
+        if ($arg_x) { set $y 1; }
+    }
     location /m/ { loyalty_member_api shop; loyalty_member "x-$arg_m"; }
 END
 
 bad('an unknown program', 
-    qr/unknown program "shoe" in "loyalty_event_api".* in .*nginx\.conf:10/, $program,
+    qr/unknown program "shoe" in "loyalty_event_api".*nginx\.conf:10/, $program,
     "\nlocation /e/ { loyalty_event_api shoe trusted; }");
 bad('an unknown program of the member API',
     qr/unknown program "shoe" in "loyalty_member_api"/, $program,

@@ -184,7 +184,8 @@ accepted(event(items => [ ({ sku => 's', category => 'c/d', quantity => 2,
                              amount => '1.00' }) x 100 ]), '100 items');
 refused(event(items => [ ({ sku => 's' }) x 101 ]), '/items', qr/at most 100/,
         '101 items');
-refused(event(items => { sku => 's' }), '/items', qr/array/, 'items: an object');
+refused(event(items => { sku => 's' }), '/items', qr/array/,
+        'items: an object');
 refused(event(items => [ { sku => 's' }, 's' ]), '/items/1', qr/an object/,
         'an item that is a string');
 refused(event(items => [ { sku => "a\x01b" } ]), '/items/0/sku',

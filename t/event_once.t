@@ -137,7 +137,8 @@ $r = $t->get('/ssi/page');
 like($r->body, qr/^\[\{.*"code":"unknown_path".*\}\]$/,
      'an include is told so');
 
-is($t->get('/auth/page')->status, 500, 'auth_request gets no answer it can use');
+is($t->get('/auth/page')->status, 500,
+   'auth_request gets no answer it can use');
 
 $t->redis_kill;
 ok($t->wait_for(sub {

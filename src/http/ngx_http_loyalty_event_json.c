@@ -644,11 +644,16 @@ ngx_http_loyalty_json_data(ngx_http_loyalty_json_ctx_t *ctx,
 
     *data = value;
 
+    /* text that does not fit is found by who takes the fingerprint */
+
     if (json_dump_callback(value, ngx_http_loyalty_json_dump,
                            &ctx->canonical, JSON_COMPACT|JSON_SORT_KEYS)
-        != 0)
+        != 0
+        && !ctx->canonical.failed)
     {
-        ctx->canonical.failed = 1;
+        ngx_http_loyalty_fault(ctx->fault, NGX_HTTP_LOYALTY_P_INTERNAL,
+                               "there is no memory left");
+        return NGX_ERROR;
     }
 
     return NGX_OK;
