@@ -28,6 +28,7 @@ help:
 	@echo "make asan       end-to-end tests on nginx with ASan and UBSan"
 	@echo "make fuzz       fuzzers, FUZZ_TIME=60 seconds each"
 	@echo "make lint       compiler warnings, style, Lua, Perl and shell"
+	@echo "make replay     two years of real purchases; REPLAY='--data DIR'"
 	@echo "make bench      measurements"
 	@echo "make fsck       proves every member's ledger; REDIS=host:port, PROGRAM="
 	@echo "make clean      removes build/"
@@ -87,6 +88,11 @@ bench:
 	@$(DEPS) build bench
 	@$(MAKE) -s --no-print-directory module
 	@tests/bench/run
+
+replay:
+	@$(DEPS) build test
+	@$(MAKE) -s --no-print-directory module
+	@tests/replay/replay.pl $(REPLAY)
 
 fsck:
 	@$(DEPS) run
@@ -163,4 +169,4 @@ FORCE:
 -include $(wildcard $(BUILD)/unit/*/*.d $(BUILD)/unit/*.d)
 
 .PHONY: all help deps module module-locked demo demo-stop test asan lint \
-        bench fsck clean unit unit-locked fuzz fuzz-run FORCE
+        bench replay fsck clean unit unit-locked fuzz fuzz-run FORCE
