@@ -556,7 +556,9 @@ sub _end_redis {
     my ($self, $signal) = @_;
 
     delete $self->{resp};
-    $self->redis_go if defined $self->{redis}{pid};
+
+    # one that stalls is killed as it is: let go, it would answer first
+    $self->redis_go if defined $self->{redis}{pid} && $signal ne 'KILL';
 
     return $self->_end('redis', $signal, 10);
 }
