@@ -175,11 +175,12 @@ ok($t->wait_for(sub { $t->me('m1')->status == 200 }, 5), 'on it goes');
 # closed while nothing is in flight: not a trouble
 
 sleep 1.1;
-my $lines = () = $t->log =~ /\[error\]/g;
+my $error = qr/\[error\].*program: shop$/m;
+my $lines = () = $t->log =~ /$error/g;
 $t->redis->call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
 sleep 0.2;
 is($t->me('m1')->status, 200, 'an idle connection is replaced');
-is(() = $t->log =~ /\[error\]/g, $lines, 'without a word');
+is(() = $t->log =~ /$error/g, $lines, 'without a word');
 
 
 # restarted without data: the library is gone, too
