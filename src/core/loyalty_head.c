@@ -10,6 +10,7 @@
 
 
 #define LOYALTY_HEAD_NUMBERS  4        /* of a wallet */
+#define LOYALTY_HEAD_TYPE     0xc1     /* marks the name of an event type */
 
 
 static int loyalty_head_whole(loyalty_mpr_t *r, int64_t *i);
@@ -140,20 +141,47 @@ loyalty_head_slots(loyalty_head_t *head, loyalty_mpr_t *r)
 }
 
 
-/* over one state; those who add its numbers up rely on their range */
+/*
+ * Over one state: false, or a string of values.  Those who add its numbers
+ * up rely on their range.
+ */
 
 static int
 loyalty_head_state(loyalty_mpr_t *r)
 {
-    uint64_t              left;
-    loyalty_mpv_t         v;
-    const unsigned char  *start;
+    loyalty_mpv_t  v;
+    loyalty_mpr_t  inner, ahead;
 
-    start = r->pos;
+    if (loyalty_mpr_next(r, &v) != 0) {
+        return -1;
+    }
 
-    for (left = 1; left > 0; left--) {
+    if (v.type == LOYALTY_MP_BOOL && v.i == 0) {
+        return 0;
+    }
 
-        if (loyalty_mpr_next(r, &v) != 0) {
+    if (v.type != LOYALTY_MP_STR) {
+        return -1;
+    }
+
+    if (v.n > 0 && v.p[0] == LOYALTY_HEAD_TYPE) {
+        return 0;
+    }
+
+    loyalty_mpr_init(&inner, v.p, v.n);
+    ahead = inner;
+
+    /* not nested deeper than a reader can skip */
+
+    while (ahead.pos < ahead.end) {
+        if (loyalty_mpr_skip(&ahead) != 0) {
+            return -1;
+        }
+    }
+
+    while (inner.pos < inner.end) {
+
+        if (loyalty_mpr_next(&inner, &v) != 0) {
             return -1;
         }
 
@@ -162,20 +190,9 @@ loyalty_head_state(loyalty_mpr_t *r)
         {
             return -1;
         }
-
-        if (v.type == LOYALTY_MP_ARRAY) {
-            left += v.n;
-
-        } else if (v.type == LOYALTY_MP_MAP) {
-            left += 2 * (uint64_t) v.n;
-        }
     }
 
-    /* not nested deeper than loyalty_head_states() can skip */
-
-    r->pos = start;
-
-    return loyalty_mpr_skip(r);
+    return 0;
 }
 
 
@@ -220,24 +237,19 @@ void
 loyalty_head_states(const loyalty_head_t *head, loyalty_mpr_t *states)
 {
     uint32_t       i;
-    loyalty_mpr_t  r, ahead;
+    loyalty_mpr_t  r;
     loyalty_mpv_t  v;
 
     r = head->states;
 
     for (i = 0; i < head->nslots; i++) {
         states[i].pos = r.pos;
-
-        (void) loyalty_mpr_skip(&r);
         states[i].end = r.pos;
 
-        ahead = states[i];
-
-        if (loyalty_mpr_next(&ahead, &v) == 0
-            && (v.type == LOYALTY_MP_NIL
-                || (v.type == LOYALTY_MP_BOOL && v.i == 0)))
+        if (loyalty_mpr_next(&r, &v) == 0 && v.type == LOYALTY_MP_STR
+            && v.n > 0 && v.p[0] != LOYALTY_HEAD_TYPE)
         {
-            states[i].pos = states[i].end;
+            loyalty_mpr_init(&states[i], v.p, v.n);
         }
     }
 }

@@ -53,7 +53,8 @@ int loyalty_head_wallet(const loyalty_head_t *head,
 
 /*
  * The state of each slot as a reader of its own; states has room for nslots.
- * A state that is nil or false is an empty reader: pos is end.
+ * It is over the state's values; false and the name of an event type give
+ * an empty reader: pos is end.
  */
 void loyalty_head_states(const loyalty_head_t *head, loyalty_mpr_t *states);
 

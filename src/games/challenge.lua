@@ -328,7 +328,7 @@ end
 apply[2] = function(c, rule, args, i)
     local mode, shape = rule[4], rule[5]
     local slot = slot_of(c, rule[2])
-    local st = c.states[slot]
+    local st = state_of(c, slot)
     local a1, a2, a3, k, list, which
 
     if shape == EVERY then
@@ -355,7 +355,7 @@ apply[2] = function(c, rule, args, i)
 
     if not st then
         st = { shape * 8 + mode }
-        c.states[slot] = st
+        set_state(c, slot, st)
 
         if shape >= WINDOW then
             st[2] = 1
@@ -416,7 +416,7 @@ end
 
 
 local function lower(c, slot, inst, goal, lost)
-    local st = c.states[slot]
+    local st = state_of(c, slot)
     local j = st and find_instance(st, inst)
 
     if not j then
@@ -451,7 +451,7 @@ end
 
 
 local function undo_number(c, slot, inst, goal, body, j, left)
-    local st = c.states[slot]
+    local st = state_of(c, slot)
     local mode = st and st[1] % 8
     local k = 0
 
@@ -528,7 +528,7 @@ end
 
 undo[12] = function(c, body, i, left)
     local slot, inst = body[i + 1], body[i + 2]
-    local st = left.used and c.states[slot]
+    local st = left.used and state_of(c, slot)
     local j = st and find_instance(st, inst)
 
     if not j then

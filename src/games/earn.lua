@@ -59,7 +59,7 @@ apply[1] = function(c, rule, args, i)
         local s = slot_of(c, rule[2])
 
         if not c.states[s] then
-            c.states[s] = { -1 - basis, rule[4], rule[5], rule[6] }
+            set_state(c, s, { -1 - basis, rule[4], rule[5], rule[6] })
         end
 
         give(c, wallet_of(c, rule[3]), p, s)
@@ -78,7 +78,7 @@ end
 
 undo[1] = function(c, body, i, left)
     local slot = body[i + 3]
-    local st = c.states[slot]
+    local st = state_of(c, slot)
 
     if type(st) ~= 'table' or st[1] >= 0 then
         return

@@ -393,7 +393,7 @@ ngx_http_loyalty_games_items(ngx_http_loyalty_hit_t *hit,
 ngx_int_t
 ngx_http_loyalty_games_state(loyalty_mpr_t *state, uint32_t *n)
 {
-    loyalty_mpv_t  v;
+    loyalty_mpr_t  ahead;
 
     *n = 0;
 
@@ -401,19 +401,13 @@ ngx_http_loyalty_games_state(loyalty_mpr_t *state, uint32_t *n)
         return NGX_OK;
     }
 
-    if (loyalty_mpr_next(state, &v) != 0) {
-        return NGX_ERROR;
+    for (ahead = *state; ahead.pos < ahead.end; (*n)++) {
+        if (loyalty_mpr_skip(&ahead) != 0) {
+            return NGX_ERROR;
+        }
     }
 
-    if (v.type == LOYALTY_MP_ARRAY && v.n != 0) {
-        *n = v.n;
-        return NGX_OK;
-    }
-
-    /* what a reversal emptied is false */
-
-    return (v.type == LOYALTY_MP_NIL || (v.type == LOYALTY_MP_BOOL && !v.i))
-           ? NGX_OK : NGX_ERROR;
+    return NGX_OK;
 }
 
 

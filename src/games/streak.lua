@@ -601,16 +601,15 @@ local function late(c, rule, slot, st, period)
 end
 
 
--- The common step on to a later period, without freezes and awards: false
--- when it is another.
+-- The common step on to a later period, for a rule without freezes and
+-- awards: false when it is another.
 
-local function step(c, rule, slot, st, period)
+local function step(c, slot, st, period)
     local d, lo, hi = period - st[TOP], st[LO], st[HI] or 0
     local carry = st[CARRY] or 0
 
     if d <= 0 or lo % 2 == 0 or d == 1 and (hi < 0 or carry > 0)
-       or st[PAID] or st[FLO] and st[FLO] ~= 0 or st[FHI] and st[FHI] ~= 0
-       or rule[4] > 0 or rule[5] > 0 or rule[7][1]
+       or st[FLO] and (st[PAID] or st[FLO] ~= 0 or st[FHI] ~= 0)
     then
         return false
     end
@@ -667,11 +666,11 @@ end
 apply[3] = function(c, rule, args, i)
     local period, freezes = args[i], rule[4] > 0 or rule[5] > 0
     local slot = slot_of(c, rule[2])
-    local st = c.states[slot]
+    local st = state_of(c, slot)
 
     if not st then
         st = { period, 1, 1, 1 }
-        c.states[slot] = st
+        set_state(c, slot, st)
 
         if not freezes and not rule[7][1] then
             note(c, slot, period, 1, 1, 0, 0)
@@ -694,7 +693,7 @@ apply[3] = function(c, rule, args, i)
 
     st[TOTAL] = st[TOTAL] + 1
 
-    if step(c, rule, slot, st, period) then
+    if not freezes and not rule[7][1] and step(c, slot, st, period) then
         return i + 1
     end
 
@@ -895,7 +894,7 @@ end
 
 
 local function lose(c, slot, period)
-    local st = c.states[slot]
+    local st = state_of(c, slot)
 
     if not st then
         return

@@ -32,7 +32,8 @@ local work = {
     program = false, multiplier = 0, failed = false, put = false,
     seq = 0, alias = false, oldest = 0, kept = 0, whashes = '',
     wallets = false, slots = '', states = false, records = '',
-    slot_index = false, wallet_index = false, head = {}, entries = {}, n = 0
+    slot_index = false, wallet_index = false, touched = {}, touched_n = 0,
+    head = {}, entries = {}, n = 0
 }
 
 
@@ -231,6 +232,15 @@ local function head_of(c)
         h[7 + i] = wallets[i]
     end
 
+    for i = 1, c.touched_n do
+        local slot = c.touched[i]
+        local st = states[slot]
+
+        if type(st) == 'table' then
+            states[slot] = pack(unpack(st))
+        end
+    end
+
     for i = 1, ns do
         h[7 + nw + i] = states[i]
     end
@@ -260,7 +270,7 @@ local function save(c, keys, needle, rest, program_slot, type_slot)
         body[n] = wallets[i]
     end
 
-    if n > VALUES then
+    if n > VALUES or #wallets + #c.slots / 4 > VALUES then
         return 'Elimit_reached'
     end
 
@@ -318,7 +328,7 @@ local function begin(now, blob, raw)
 
     c.now, c.program, c.multiplier = now, program(blob), ONE
     c.at, c.amount, c.items, c.member = now, false, false, false
-    c.failed, c.put, c.n = false, false, HEAD
+    c.failed, c.put, c.n, c.touched_n = false, false, HEAD, 0
 
     load(c, raw)
 
@@ -364,10 +374,8 @@ local function decide(keys, now, at, needle, rest, type_hash, type_name,
     local type_slot = slot_of(c, type_hash)
 
     if not c.states[type_slot] then
-        c.states[program_slot], c.states[type_slot] = 0, type_name
+        c.states[type_slot] = TYPE .. type_name
     end
-
-    c.states[program_slot] = 0
 
     local tiers = c.program[5]
     local tier, multiplier = tier_of(tiers, lifetime(c))
@@ -663,8 +671,6 @@ local function take_back(keys, now, needle, rest, of, amount, items, member,
 
     local program_slot = slot_of(c, c.program[1])
 
-    c.states[program_slot] = 0
-
     return save(c, keys, needle, rest, program_slot, 0)
 end
 
@@ -699,8 +705,10 @@ local function history(keys, args)
     local names, out = {}, { 'H' .. hashes_of(c), '' }
 
     for s = 1, #c.states do
-        if type(c.states[s]) == 'string' then
-            names[s] = c.states[s]
+        local st = c.states[s]
+
+        if st and byte(st) == 193 then
+            names[s] = sub(st, 2)
         end
     end
 

@@ -149,6 +149,34 @@ local function slot_of(c, h)
 end
 
 
+-- The state of a game's slot, false where there is none.  It stays packed
+-- until somebody asks for it, so that what an event does not touch costs
+-- nothing; what was asked for is packed again when the member is written.
+-- TYPE marks the name of an event type: no packed value begins with it.
+
+local TYPE = '\193'
+
+
+local function set_state(c, slot, st)
+    local n = c.touched_n + 1
+
+    c.states[slot] = st
+    c.touched[n], c.touched_n = slot, n
+end
+
+
+local function state_of(c, slot)
+    local st = c.states[slot]
+
+    if type(st) == 'string' then
+        st = { unpack_all(st) }
+        set_state(c, slot, st)
+    end
+
+    return st
+end
+
+
 local function wallet_of(c, h)
     local w = c.wallet_index[h]
 

@@ -251,6 +251,17 @@ sub parse {
 }
 
 
+sub states_of {
+    my ($st) = @_;
+    my @values;
+
+    return $st && substr $st, 1 if !$st || ord $st == 0xc1;
+
+    push @values, decode(\$st) while length $st;
+    return \@values;
+}
+
+
 # the member: head, with states by the rule's hash, and records
 
 sub state {
@@ -260,7 +271,7 @@ sub state {
     my @h = map { decode(\$raw) } 1 .. 7;
     my @slots = unpack '(a4)*', $h[6];
     my @wallets = map { decode(\$raw) } 1 .. length $h[5];
-    my @states = map { decode(\$raw) } @slots;
+    my @states = map { states_of(decode(\$raw)) } @slots;
     my @records;
 
     while (length $raw) {

@@ -86,7 +86,7 @@ sub parse {
         push @{$m{wallets}}, \%wallet;
     }
 
-    my @states = map { $next->() } @slots;
+    my @states = map { _state($next->()) } @slots;
 
     $m{wallets} //= [];
     $m{slots} = [ map { { hash => $slots[$_], state => $states[$_] } }
@@ -94,6 +94,27 @@ sub parse {
     $m{records} = [ _records($bytes, $behind) ];
 
     return \%m;
+}
+
+
+# the values of a state, the name of an event type, or undef
+
+sub _state {
+    my ($packed) = @_;
+    my ($at, @values) = (0);
+
+    return undef if ref $packed && !$packed;
+
+    die "a state is no string\n" if ref $packed || !defined $packed;
+
+    return substr $packed, 1 if $packed =~ /^\xc1/;
+
+    while ($at < length $packed) {
+        (my $value, $at) = Loyalty::MsgPack::decode_at($packed, $at);
+        push @values, $value;
+    }
+
+    return \@values;
 }
 
 

@@ -87,7 +87,7 @@ sub slots {
 
         push @lines, $name;
 
-        next if !defined $state || !ref $state && $state =~ /^0?\z/;
+        next if !defined $state;
 
         if (!ref $state) {
             $lines[-1] .= ": the event type $state";
