@@ -341,8 +341,8 @@ damaged('a slot that is not there', qr/names slot 77 of \d+/, sub {
 damaged('another type', qr/has a type without its name/, sub {
     change('anna', sub {
         my ($head, $records) = @_;
-        my ($i) = grep { ($head->[$_] // '') eq 'purchase' } 0 .. $#$head;
-        $head->[$i] = 'present';
+        my ($i) = grep { $head->[$_] eq "\xc1purchase" } 7 .. $#$head;
+        $head->[$i] = "\xc1present";
     });
 });
 

@@ -60,6 +60,20 @@ take(7);
 take(length $head[5]);
 take(length($head[6]) / 4);
 
+# a state is a string of values: they are changed one by one, too
+for my $v (@head[7 + length $head[5] .. $#head]) {
+    $v = bless [ Loyalty::MsgPack::decode_all($v) ], 'State'
+        if !ref $v && $v !~ /^\xc1/;
+}
+
+
+sub encode {
+    my ($v) = @_;
+
+    return Loyalty::MsgPack::encode(ref $v eq 'State'
+        ? join '', map { Loyalty::MsgPack::encode($_) } @$v : $v);
+}
+
 
 # one connection for all
 my $sock;
@@ -152,12 +166,12 @@ sub change_each {
 
         for my $v (0 .. $#values) {
             $node->[$i] = $values[$v];
-            try(join('', (map { Loyalty::MsgPack::encode($_) } @head),
+            try(join('', (map { encode($_) } @head),
                      substr $value, $behind), "$what $i value $v");
         }
 
         $node->[$i] = $old;
-        change_each($old, "$what $i") if ref $old eq 'ARRAY';
+        change_each($old, "$what $i") if ref($old) =~ /^(?:ARRAY|State)$/;
     }
 
     return;
