@@ -101,7 +101,6 @@ sub parse {
 
 sub _state {
     my ($packed) = @_;
-    my ($at, @values) = (0);
 
     return undef if ref $packed && !$packed;
 
@@ -109,12 +108,7 @@ sub _state {
 
     return substr $packed, 1 if $packed =~ /^\xc1/;
 
-    while ($at < length $packed) {
-        (my $value, $at) = Loyalty::MsgPack::decode_at($packed, $at);
-        push @values, $value;
-    }
-
-    return \@values;
+    return [ Loyalty::MsgPack::decode_all($packed) ];
 }
 
 
