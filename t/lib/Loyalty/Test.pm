@@ -49,6 +49,7 @@ package Loyalty::Test;
 #     redis_stall  redis_go  redis_log
 # More: dir  port($x)  expand($text)  write_file($name, $text)
 #     read_file($name)  wait_for(sub { ... }, $seconds)  allow(qr/../)
+#     guard($pid)  unguard($pid): a process to be killed should the test be
 #
 # Environment: LOYALTY_NGINX, LOYALTY_MODULE (a path, or "static"),
 # LOYALTY_REDIS_SERVER (default redis-server; valkey-server), LOYALTY_LOG
@@ -89,6 +90,7 @@ my @fixtures;
 $ENV{LSAN_OPTIONS} //=
     "suppressions=$root/build-aux/lsan.supp:print_suppressions=0";
 
+$SIG{PIPE} = 'IGNORE';
 $SIG{TERM} = $SIG{INT} = $SIG{HUP} = sub { die "interrupted\n" };
 
 
@@ -121,6 +123,7 @@ sub _prepare {
         if $self->{module} ne 'static';
 
     chmod 0755, $self->{dir};
+    $self->guard($self->{dir}) if !$ENV{LOYALTY_KEEP};
 
     if ($arg{redis} // 1) {
         $self->{redis} = { %{ ref $arg{redis} ? $arg{redis} : {} } };
@@ -497,10 +500,13 @@ sub check {
     my $pid = $self->_spawn('check.log', $self->_nginx('-t'));
     waitpid $pid, 0;
     my $ok = $? == 0;
-    _guard("-$pid");
+    $self->unguard($pid);
     my $output = $self->read_file('check.log');
 
-    remove_tree($self->{dir}) if $own;
+    if ($own) {
+        remove_tree($self->{dir});
+        $self->unguard($self->{dir});
+    }
     die "nginx -t: $output" if $output =~ /Sanitizer|runtime error:/;
 
     return ($ok, $output);
@@ -566,9 +572,14 @@ sub _end_redis {
 
 # ---- processes ----
 
-# A test that is killed stops nothing: a process of its own waits for its end
-# and then kills the groups that are still on the list.  Each line it reads is
-# a pid, with a minus when that one has ended.
+sub guard { return _guard("+$_[1]") }
+sub unguard { return _guard("-$_[1]") }
+
+
+# A test that is killed stops nothing and removes nothing.  A process of its
+# own waits for its end and then does so with what is still on its list:
+# "+123" and "-123" put a pid, and its group, on the list and take it away,
+# "+/path" and "-/path" a directory.
 
 my $guard;
 
@@ -583,19 +594,14 @@ sub _guard {
         defined $pid or die "fork: $!";
 
         if ($pid == 0) {
-            close $guard;
             setpgrp 0, 0;
             $SIG{$_} = 'IGNORE' for qw(TERM INT HUP);
             open $_, '+<', '/dev/null' for *STDIN, *STDOUT, *STDERR;
 
-            my %running;
+            # what is printed goes through copies of these, too
+            $_ != fileno $read && POSIX::close($_) for 3 .. 1023;
 
-            while (<$read>) {
-                /^(-?)(\d+)$/ or next;
-                $1 ? delete $running{$2} : ($running{$2} = 1);
-            }
-
-            kill 'KILL', map { -$_ } keys %running;
+            _guard_run($read);
             POSIX::_exit(0);
         }
 
@@ -607,20 +613,39 @@ sub _guard {
 }
 
 
+sub _guard_run {
+    my ($read) = @_;
+    my ($buf, %list) = ('');
+
+    # who forks in a test keeps our pipe open: the parent counts as well
+    while (getppid == $owner) {
+        vec(my $bits = '', fileno $read, 1) = 1;
+        next if !select $bits, undef, undef, 0.5;
+        last if !sysread $read, $buf, 4096, length $buf;
+
+        while ($buf =~ s/^([+-])([^\n]*)\n//) {
+            $1 eq '+' ? ($list{$2} = 1) : delete $list{$2};
+        }
+    }
+
+    my @pids = grep { /^\d/ } keys %list;
+    kill 'KILL', @pids, map { -$_ } @pids if @pids;
+    remove_tree(grep { /^\// } keys %list);
+
+    return;
+}
+
+
 sub _spawn {
     my ($self, $log, @command) = @_;
-
-    _guard('');
 
     my $pid = fork;
     defined $pid or die "fork: $!";
 
     if ($pid) {
-        _guard($pid);
+        $self->guard($pid);
         return $pid;
     }
-
-    close $guard;
 
     # a group of its own: what is left of it is found by that
     setpgrp 0, 0;
@@ -673,7 +698,7 @@ sub _end {
         kill 'KILL', @left if @left;
     }
 
-    _guard("-$pid");
+    $self->unguard($pid);
 
     return $ok ? 1 : '';
 }
@@ -760,7 +785,10 @@ END {
                 diag(join "\n", "end of $self->{dir}/error.log:", @log);
             }
 
-            remove_tree($self->{dir}) if !$ENV{LOYALTY_KEEP};
+            if (!$ENV{LOYALTY_KEEP}) {
+                remove_tree($self->{dir});
+                $self->unguard($self->{dir});
+            }
         }
 
         $? = $status;
