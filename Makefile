@@ -19,6 +19,7 @@ export LOYALTY_MODULE ?= $(MODULE)
 
 
 all: deps module
+	@echo $(MODULE)
 
 help:
 	@echo "make            build $(MODULE)"

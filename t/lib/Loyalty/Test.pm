@@ -49,6 +49,7 @@ package Loyalty::Test;
 #     redis_stall  redis_go  redis_log
 # More: dir  port($x)  expand($text)  write_file($name, $text)
 #     read_file($name)  wait_for(sub { ... }, $seconds)  allow(qr/../)
+#     slow: by what factor to stretch times that a sanitizer makes long
 #     guard($pid)  unguard($pid): a process to be killed should the test be
 #
 # Environment: LOYALTY_NGINX, LOYALTY_MODULE (a path, or "static"),
@@ -225,6 +226,7 @@ sub _conf_main {
 # ---- files, ports, waiting ----
 
 sub dir { return $_[0]{dir} }
+sub slow { return $slow }
 
 
 sub expand {
