@@ -21,6 +21,7 @@ static ngx_msec_int_t ngx_http_loyalty_lists_next(
     ngx_http_loyalty_link_t *link);
 static ngx_msec_int_t ngx_http_loyalty_lists_limit(
     ngx_http_loyalty_link_t *link);
+static ngx_uint_t ngx_http_loyalty_lists_waited(ngx_http_loyalty_link_t *link);
 static void ngx_http_loyalty_lists_gauge(ngx_http_loyalty_link_t *link,
     ngx_http_loyalty_stat_e stat, ngx_int_t *counted, ngx_int_t value);
 
@@ -298,8 +299,11 @@ ngx_http_loyalty_lists_rest(ngx_http_loyalty_link_t *link)
     } else if (link->state == NGX_HTTP_LOYALTY_LINK_DRAINING) {
         ngx_http_loyalty_link_lost(link);
         return;
+    }
 
-    } else if (ngx_exiting) {
+    /* a worker that leaves does not stay for replies that nobody reads */
+
+    if (ngx_exiting && !ngx_http_loyalty_lists_waited(link)) {
         ngx_http_loyalty_link_close(link);
         return;
     }
@@ -309,6 +313,31 @@ ngx_http_loyalty_lists_rest(ngx_http_loyalty_link_t *link)
     }
 
     ngx_http_loyalty_lists_gauges(link);
+}
+
+
+static ngx_uint_t
+ngx_http_loyalty_lists_waited(ngx_http_loyalty_link_t *link)
+{
+    ngx_uint_t              i;
+    ngx_queue_t            *q;
+    ngx_http_loyalty_op_t  *op;
+
+    for (i = NGX_HTTP_LOYALTY_LIST_QUEUE; i < NGX_HTTP_LOYALTY_LISTS; i++) {
+
+        for (q = ngx_queue_head(&link->lists[i]);
+             q != ngx_queue_sentinel(&link->lists[i]);
+             q = ngx_queue_next(q))
+        {
+            op = ngx_queue_data(q, ngx_http_loyalty_op_t, queue);
+
+            if (op->handler != NULL && !op->due) {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
 }
 
 

@@ -68,12 +68,14 @@ sub new {
 
     if (!$pid) {
         $SIG{TERM} = sub { POSIX::_exit(0) };
+        open $_, '+<', '/dev/null' for *STDIN, *STDOUT;
         eval { $self->_serve };
         print STDERR "FakeRedis: $@" if $@;
         POSIX::_exit($@ ? 1 : 0);
     }
 
     $self->{pid} = $pid;
+    $t->guard($pid);
     close delete $self->{listen};
 
     return $self;
@@ -97,6 +99,7 @@ sub stop {
     my $pid = delete $self->{pid} // return;
     kill 'TERM', $pid;
     waitpid $pid, 0;
+    $self->{t}->unguard($pid);
 
     return;
 }
@@ -143,9 +146,13 @@ sub _serve {
             map { $_->{sock} } grep { $_->{due} <= time } values %conns);
         my ($due) = sort { $a <=> $b }
                     map { $_->{due} } grep { $_->{due} > time } values %conns;
-        my $wait = !defined $due ? 10 : $due - time;
+        my $wait = $due // time + 1;
+        $wait -= time;
 
-        for my $sock ($select->can_read($wait < 0 ? 0 : $wait)) {
+        # a test that was killed could not stop us
+        return if getppid != $self->{owner};
+
+        for my $sock ($select->can_read($wait < 0 ? 0 : $wait > 1 ? 1 : $wait)) {
             if ($sock == $self->{listen}) {
                 my $new = $sock->accept or next;
                 binmode $new;
