@@ -58,7 +58,7 @@ good('redis redis.example:6379;');
 good('redis localhost:6379;');
 good('redis unix:/run/redis.sock;');
 good('redis 127.0.0.1:6379 connections=16 timeout=100ms connect_timeout=2s '
-     . 'max_inflight=10 max_queue=1m max_reply=64k db=15;');
+     . 'keepalive=1m max_inflight=10 max_queue=1m max_reply=64k db=15;');
 good('redis 127.0.0.1:6379 password_file=FILE_good;');
 good('redis 127.0.0.1:6379 user=shop password_file=FILE_good;');
 good('redis 127.0.0.1:6379 tls=on;');
@@ -98,7 +98,8 @@ bad("redis 127.0.0.1:1 $_;", "invalid parameter \"$_\": a number from")
     for qw(db= db=x db=-1 db=10000 connections=0 connections=17
            max_inflight=0 max_inflight=1.5);
 bad("redis 127.0.0.1:1 $_;", "invalid parameter \"$_\": a time from 1ms to 1h")
-    for qw(timeout=0 timeout=2h timeout=soon connect_timeout=-1s timeout=);
+    for qw(timeout=0 timeout=2h timeout=soon connect_timeout=-1s timeout=
+           keepalive=0);
 bad("redis 127.0.0.1:1 $_;", "invalid parameter \"$_\": a size from 4k")
     for qw(max_queue=1k max_queue=2g max_reply=100 max_reply=big);
 bad("redis 127.0.0.1:1 $_;", "invalid parameter \"$_\": \"on\" or \"off\"")

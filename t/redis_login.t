@@ -36,11 +36,11 @@ END
 END
 
 my $redis = $t->redis;
+# as docs/directives.md says
 $redis->call('ACL', 'SETUSER', 'loyalty', 'on', '>user-pass', '~{user:*',
-             '~{user}:*', '+fcall', '+get', '+hset', '+select', '+info',
-             '+config|get', '+client|setname', '+function|load', '+set',
-             '+xadd', '+append', '+hget', '+hset', '+hdel', '+strlen',
-             '+hmget', '+setrange', '+getrange', '+exists');
+             '~{user}:*', map { "+$_" } qw(fcall fcall_ro function|load get
+             set append strlen getrange hset hmget hget hdel xadd wait ping
+             info config|get client|setname select));
 # may do the work, but look at nothing
 $redis->call('ACL', 'SETUSER', 'narrow', 'on', '>user-pass', '~*', '+@all',
              '-info', '-config', '-client', '-hset', '-@dangerous');

@@ -13,6 +13,8 @@
 
 static ngx_int_t ngx_http_loyalty_redis_admit(ngx_http_loyalty_link_t *link,
     size_t size, ngx_http_loyalty_status_e *status);
+static size_t ngx_http_loyalty_redis_size(ngx_uint_t fn, ngx_uint_t nkeys,
+    ngx_str_t *keys, ngx_str_t *arg);
 static size_t ngx_http_loyalty_redis_format(ngx_http_loyalty_op_t *op,
     ngx_uint_t fn, ngx_uint_t nkeys, ngx_str_t *keys, ngx_str_t *arg);
 static void ngx_http_loyalty_redis_run(ngx_event_t *ev);
@@ -33,7 +35,6 @@ ngx_http_loyalty_redis_call(ngx_http_loyalty_program_t *program,
     ngx_http_loyalty_status_e *status)
 {
     size_t                      size;
-    ngx_uint_t                  i;
     ngx_http_loyalty_op_t      *op;
     ngx_http_loyalty_link_t    *link;
     ngx_http_loyalty_redis_t   *redis;
@@ -47,16 +48,7 @@ ngx_http_loyalty_redis_call(ngx_http_loyalty_program_t *program,
         return NULL;
     }
 
-    /* the array's line, FCALL_RO, the function and the number of keys */
-    size = 4 * (LOYALTY_RESP_LINE + 2) + 64;
-
-    for (i = 0; i < nkeys; i++) {
-        size += keys[i].len + LOYALTY_RESP_LINE + 2;
-    }
-
-    if (fn != NGX_HTTP_LOYALTY_GET) {
-        size += arg->len + LOYALTY_RESP_LINE + 2;
-    }
+    size = ngx_http_loyalty_redis_size(fn, nkeys, keys, arg);
 
     link = &worker->links[lane * redis->connections
                           + partition % redis->connections];
@@ -79,6 +71,7 @@ ngx_http_loyalty_redis_call(ngx_http_loyalty_program_t *program,
     op->deadline = ngx_current_msec + redis->timeout;
 
     ngx_http_loyalty_op_move(op, NGX_HTTP_LOYALTY_LIST_QUEUE);
+    link->active = 1;
 
     /* it may be set for a connection's end, which is later */
 
@@ -140,7 +133,7 @@ ngx_http_loyalty_redis_admit(ngx_http_loyalty_link_t *link, size_t size,
         *status = NGX_HTTP_LOYALTY_UNAVAILABLE;
         stat = NGX_HTTP_LOYALTY_STAT_DROP_DOWN;
 
-    } else if (ngx_http_loyalty_lists_total(link) >= redis->max_inflight) {
+    } else if (link->calls >= redis->max_inflight) {
         *status = NGX_HTTP_LOYALTY_BUSY;
         stat = NGX_HTTP_LOYALTY_STAT_DROP_INFLIGHT;
 
@@ -157,6 +150,30 @@ ngx_http_loyalty_redis_admit(ngx_http_loyalty_link_t *link, size_t size,
     ngx_http_loyalty_stat(redis->program, stat, 1);
 
     return NGX_DECLINED;
+}
+
+
+/* bytes that _format() needs at most */
+
+static size_t
+ngx_http_loyalty_redis_size(ngx_uint_t fn, ngx_uint_t nkeys, ngx_str_t *keys,
+    ngx_str_t *arg)
+{
+    size_t      size;
+    ngx_uint_t  i;
+
+    /* the array's line, FCALL_RO, the function and the number of keys */
+    size = 4 * (LOYALTY_RESP_LINE + 2) + 64;
+
+    for (i = 0; i < nkeys; i++) {
+        size += keys[i].len + LOYALTY_RESP_LINE + 2;
+    }
+
+    if (fn != NGX_HTTP_LOYALTY_GET) {
+        size += arg->len + LOYALTY_RESP_LINE + 2;
+    }
+
+    return size;
 }
 
 
@@ -330,7 +347,12 @@ ngx_http_loyalty_op_leave(ngx_http_loyalty_op_t *op)
     if (op->list != NGX_HTTP_LOYALTY_LIST_NONE) {
         ngx_queue_remove(&op->queue);
         op->link->counts[op->list]--;
-        op->link->bytes -= op->len;
+
+        if (!op->own) {
+            op->link->calls--;
+            op->link->bytes -= op->len;
+        }
+
         op->list = NGX_HTTP_LOYALTY_LIST_NONE;
     }
 }
@@ -342,7 +364,11 @@ ngx_http_loyalty_op_enter(ngx_http_loyalty_op_t *op,
 {
     op->list = list;
     op->link->counts[list]++;
-    op->link->bytes += op->len;
+
+    if (!op->own) {
+        op->link->calls++;
+        op->link->bytes += op->len;
+    }
 }
 
 

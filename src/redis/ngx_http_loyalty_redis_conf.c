@@ -11,25 +11,6 @@
 #define NGX_HTTP_LOYALTY_REDIS_WAIT      50       /* ms */
 
 
-typedef enum {
-    NGX_HTTP_LOYALTY_OPTION_TEXT = 0,
-    NGX_HTTP_LOYALTY_OPTION_FLAG,
-    NGX_HTTP_LOYALTY_OPTION_NUMBER,
-    NGX_HTTP_LOYALTY_OPTION_TIME,
-    NGX_HTTP_LOYALTY_OPTION_SIZE
-} ngx_http_loyalty_option_e;
-
-
-typedef struct {
-    ngx_str_t                    name;            /* with "=" */
-    ngx_http_loyalty_option_e    type;
-    size_t                       offset;
-    ngx_int_t                    min;
-    ngx_int_t                    max;
-    const char                  *expected;
-} ngx_http_loyalty_option_t;
-
-
 static char *ngx_http_loyalty_redis(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_loyalty_durability(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -38,17 +19,12 @@ static char *ngx_http_loyalty_unsafe_store(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 static ngx_http_loyalty_redis_t *ngx_http_loyalty_redis_conf(ngx_conf_t *cf);
-static ngx_int_t ngx_http_loyalty_redis_options(ngx_conf_t *cf,
-    ngx_http_loyalty_redis_t *redis);
-static ngx_int_t ngx_http_loyalty_redis_option(ngx_conf_t *cf,
-    ngx_http_loyalty_redis_t *redis, ngx_http_loyalty_option_t *option,
-    ngx_str_t *value);
-static ngx_int_t ngx_http_loyalty_redis_number(ngx_http_loyalty_redis_t *redis,
-    ngx_http_loyalty_option_t *option, ngx_str_t *value);
 static ngx_int_t ngx_http_loyalty_redis_address(ngx_conf_t *cf,
     ngx_http_loyalty_redis_t *redis, ngx_str_t *address);
 static ngx_int_t ngx_http_loyalty_redis_password(ngx_conf_t *cf,
     ngx_http_loyalty_redis_t *redis);
+static ssize_t ngx_http_loyalty_redis_file(ngx_conf_t *cf, ngx_str_t *name,
+    u_char *buf, size_t size);
 static ngx_int_t ngx_http_loyalty_redis_tls(ngx_conf_t *cf,
     ngx_http_loyalty_redis_t *redis);
 static ngx_int_t ngx_http_loyalty_redis_text(ngx_conf_t *cf, ngx_str_t *dst,
@@ -100,68 +76,6 @@ ngx_module_t  ngx_http_loyalty_redis_module = {
 };
 
 
-#define ngx_http_loyalty_redis_offset(member)                                \
-    offsetof(ngx_http_loyalty_redis_t, member)
-
-
-static ngx_http_loyalty_option_t  ngx_http_loyalty_redis_option_table[] = {
-
-    { ngx_string("user="), NGX_HTTP_LOYALTY_OPTION_TEXT,
-      ngx_http_loyalty_redis_offset(user), 0, 0, "a name" },
-
-    { ngx_string("password_file="), NGX_HTTP_LOYALTY_OPTION_TEXT,
-      ngx_http_loyalty_redis_offset(password_file), 0, 0, "a file" },
-
-    { ngx_string("db="), NGX_HTTP_LOYALTY_OPTION_NUMBER,
-      ngx_http_loyalty_redis_offset(db), 0, 9999,
-      "a number from 0 to 9999" },
-
-    { ngx_string("tls="), NGX_HTTP_LOYALTY_OPTION_FLAG,
-      ngx_http_loyalty_redis_offset(tls), 0, 0, "\"on\" or \"off\"" },
-
-    { ngx_string("tls_verify="), NGX_HTTP_LOYALTY_OPTION_FLAG,
-      ngx_http_loyalty_redis_offset(tls_verify), 0, 0, "\"on\" or \"off\"" },
-
-    { ngx_string("tls_ca="), NGX_HTTP_LOYALTY_OPTION_TEXT,
-      ngx_http_loyalty_redis_offset(tls_ca), 0, 0, "a file" },
-
-    { ngx_string("tls_name="), NGX_HTTP_LOYALTY_OPTION_TEXT,
-      ngx_http_loyalty_redis_offset(tls_name), 0, 0, "a host name" },
-
-    { ngx_string("tls_cert="), NGX_HTTP_LOYALTY_OPTION_TEXT,
-      ngx_http_loyalty_redis_offset(tls_cert), 0, 0, "a file" },
-
-    { ngx_string("tls_key="), NGX_HTTP_LOYALTY_OPTION_TEXT,
-      ngx_http_loyalty_redis_offset(tls_key), 0, 0, "a file" },
-
-    { ngx_string("connections="), NGX_HTTP_LOYALTY_OPTION_NUMBER,
-      ngx_http_loyalty_redis_offset(connections), 1, 16,
-      "a number from 1 to 16" },
-
-    { ngx_string("timeout="), NGX_HTTP_LOYALTY_OPTION_TIME,
-      ngx_http_loyalty_redis_offset(timeout), 1, 3600000,
-      "a time from 1ms to 1h" },
-
-    { ngx_string("connect_timeout="), NGX_HTTP_LOYALTY_OPTION_TIME,
-      ngx_http_loyalty_redis_offset(connect_timeout), 1, 3600000,
-      "a time from 1ms to 1h" },
-
-    { ngx_string("max_inflight="), NGX_HTTP_LOYALTY_OPTION_NUMBER,
-      ngx_http_loyalty_redis_offset(max_inflight), 1, 1000000,
-      "a number from 1 to 1000000" },
-
-    { ngx_string("max_queue="), NGX_HTTP_LOYALTY_OPTION_SIZE,
-      ngx_http_loyalty_redis_offset(max_queue), 4096, 1073741824,
-      "a size from 4k to 1g" },
-
-    { ngx_string("max_reply="), NGX_HTTP_LOYALTY_OPTION_SIZE,
-      ngx_http_loyalty_redis_offset(max_reply), 4096, 536870912,
-      "a size from 4k to 512m" },
-
-    { ngx_null_string, 0, 0, 0, 0, NULL }
-};
-
-
 /* of the program being read; everything unset but what pcalloc has set */
 
 static ngx_http_loyalty_redis_t *
@@ -192,6 +106,7 @@ ngx_http_loyalty_redis_conf(ngx_conf_t *cf)
     redis->connections = NGX_CONF_UNSET_UINT;
     redis->timeout = NGX_CONF_UNSET_MSEC;
     redis->connect_timeout = NGX_CONF_UNSET_MSEC;
+    redis->keepalive = NGX_CONF_UNSET_MSEC;
     redis->max_inflight = NGX_CONF_UNSET_UINT;
     redis->max_queue = NGX_CONF_UNSET_SIZE;
     redis->max_reply = NGX_CONF_UNSET_SIZE;
@@ -241,6 +156,7 @@ ngx_http_loyalty_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_conf_init_uint_value(redis->connections, 1);
     ngx_conf_init_msec_value(redis->timeout, 1000);
     ngx_conf_init_msec_value(redis->connect_timeout, 1000);
+    ngx_conf_init_msec_value(redis->keepalive, 30000);
     ngx_conf_init_uint_value(redis->max_inflight, 4096);
     ngx_conf_init_size_value(redis->max_queue, 16 * 1024 * 1024);
     ngx_conf_init_size_value(redis->max_reply, 1024 * 1024);
@@ -252,148 +168,6 @@ ngx_http_loyalty_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     return NGX_CONF_OK;
-}
-
-
-static ngx_int_t
-ngx_http_loyalty_redis_options(ngx_conf_t *cf, ngx_http_loyalty_redis_t *redis)
-{
-    uint32_t                    seen;
-    ngx_str_t                  *value, text;
-    ngx_uint_t                  i, n;
-    ngx_http_loyalty_option_t  *option;
-
-    seen = 0;
-    value = cf->args->elts;
-
-    for (i = 2; i < cf->args->nelts; i++) {
-
-        if (ngx_strcmp(value[i].data, "split") == 0) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"split\" is not supported in this version");
-            return NGX_ERROR;
-        }
-
-        option = ngx_http_loyalty_redis_option_table;
-
-        for (n = 0; option[n].name.len != 0; n++) {
-            if (ngx_strncmp(value[i].data, option[n].name.data,
-                            option[n].name.len)
-                == 0)
-            {
-                break;
-            }
-        }
-
-        if (option[n].name.len == 0) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid parameter \"%V\": one of user=, "
-                               "password_file=, db=, tls=, tls_verify=, "
-                               "tls_ca=, tls_name=, tls_cert=, tls_key=, "
-                               "connections=, timeout=, connect_timeout=, "
-                               "max_inflight=, max_queue=, max_reply= is "
-                               "expected", &value[i]);
-            return NGX_ERROR;
-        }
-
-        if (seen & ((uint32_t) 1 << n)) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "parameter \"%V\" is duplicate", &value[i]);
-            return NGX_ERROR;
-        }
-
-        seen |= (uint32_t) 1 << n;
-
-        text.data = value[i].data + option[n].name.len;
-        text.len = value[i].len - option[n].name.len;
-
-        if (ngx_http_loyalty_redis_option(cf, redis, &option[n], &text)
-            != NGX_OK)
-        {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid parameter \"%V\": %s is expected",
-                               &value[i], option[n].expected);
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-/* NGX_DECLINED: not what is expected */
-
-static ngx_int_t
-ngx_http_loyalty_redis_option(ngx_conf_t *cf, ngx_http_loyalty_redis_t *redis,
-    ngx_http_loyalty_option_t *option, ngx_str_t *value)
-{
-    u_char  *field;
-
-    field = (u_char *) redis + option->offset;
-
-    if (value->len == 0) {
-        return NGX_DECLINED;
-    }
-
-    switch (option->type) {
-
-    case NGX_HTTP_LOYALTY_OPTION_TEXT:
-        *(ngx_str_t *) field = *value;
-        return NGX_OK;
-
-    case NGX_HTTP_LOYALTY_OPTION_FLAG:
-        if (ngx_strcmp(value->data, "on") == 0) {
-            *(ngx_flag_t *) field = 1;
-            return NGX_OK;
-        }
-
-        if (ngx_strcmp(value->data, "off") == 0) {
-            *(ngx_flag_t *) field = 0;
-            return NGX_OK;
-        }
-
-        return NGX_DECLINED;
-
-    default:
-        return ngx_http_loyalty_redis_number(redis, option, value);
-    }
-}
-
-
-static ngx_int_t
-ngx_http_loyalty_redis_number(ngx_http_loyalty_redis_t *redis,
-    ngx_http_loyalty_option_t *option, ngx_str_t *value)
-{
-    u_char     *field;
-    ngx_int_t   n;
-
-    field = (u_char *) redis + option->offset;
-
-    if (option->type == NGX_HTTP_LOYALTY_OPTION_NUMBER) {
-        n = ngx_atoi(value->data, value->len);
-
-    } else if (option->type == NGX_HTTP_LOYALTY_OPTION_TIME) {
-        n = ngx_parse_time(value, 0);
-
-    } else {
-        n = ngx_parse_size(value);
-    }
-
-    if (n == NGX_ERROR || n < option->min || n > option->max) {
-        return NGX_DECLINED;
-    }
-
-    if (option->type == NGX_HTTP_LOYALTY_OPTION_SIZE) {
-        *(size_t *) field = (size_t) n;
-
-    } else if (option->type == NGX_HTTP_LOYALTY_OPTION_TIME) {
-        *(ngx_msec_t *) field = (ngx_msec_t) n;
-
-    } else {
-        *(ngx_uint_t *) field = (ngx_uint_t) n;
-    }
-
-    return NGX_OK;
 }
 
 
@@ -479,11 +253,10 @@ static ngx_int_t
 ngx_http_loyalty_redis_password(ngx_conf_t *cf,
     ngx_http_loyalty_redis_t *redis)
 {
-    u_char      *eol;
-    ssize_t      n;
-    ngx_str_t   *name;
-    ngx_file_t   file;
-    u_char       buf[NGX_HTTP_LOYALTY_REDIS_PASSWORD];
+    u_char     *eol;
+    ssize_t     n;
+    ngx_str_t  *name;
+    u_char      buf[NGX_HTTP_LOYALTY_REDIS_PASSWORD];
 
     name = &redis->password_file;
 
@@ -498,29 +271,7 @@ ngx_http_loyalty_redis_password(ngx_conf_t *cf,
         return NGX_ERROR;
     }
 
-    if (ngx_conf_full_name(cf->cycle, name, 1) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    ngx_memzero(&file, sizeof(ngx_file_t));
-
-    file.name = *name;
-    file.log = cf->log;
-    file.fd = ngx_open_file(name->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
-
-    if (file.fd == NGX_INVALID_FILE) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           ngx_open_file_n " \"%V\" failed", name);
-        return NGX_ERROR;
-    }
-
-    n = ngx_read_file(&file, buf, sizeof(buf), 0);
-
-    if (ngx_close_file(file.fd) == NGX_FILE_ERROR) {
-        ngx_conf_log_error(NGX_LOG_ALERT, cf, ngx_errno,
-                           ngx_close_file_n " \"%V\" failed", name);
-    }
-
+    n = ngx_http_loyalty_redis_file(cf, name, buf, sizeof(buf));
     if (n == NGX_ERROR) {
         return NGX_ERROR;
     }
@@ -545,6 +296,47 @@ ngx_http_loyalty_redis_password(ngx_conf_t *cf,
     n = ngx_http_loyalty_redis_text(cf, &redis->password, buf, n);
 
     ngx_explicit_memzero(buf, sizeof(buf));
+
+    return n;
+}
+
+
+/* at most size bytes of it; how many there are, or NGX_ERROR */
+
+static ssize_t
+ngx_http_loyalty_redis_file(ngx_conf_t *cf, ngx_str_t *name, u_char *buf,
+    size_t size)
+{
+    ssize_t     n;
+    ngx_file_t  file;
+
+    if (ngx_conf_full_name(cf->cycle, name, 1) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(&file, sizeof(ngx_file_t));
+
+    file.name = *name;
+    file.log = cf->log;
+    file.fd = ngx_open_file(name->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+
+    if (file.fd == NGX_INVALID_FILE) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_open_file_n " \"%V\" failed", name);
+        return NGX_ERROR;
+    }
+
+    n = ngx_read_file(&file, buf, size, 0);
+
+    if (n == NGX_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "file \"%V\" could not be read", name);
+    }
+
+    if (ngx_close_file(file.fd) == NGX_FILE_ERROR) {
+        ngx_conf_log_error(NGX_LOG_ALERT, cf, ngx_errno,
+                           ngx_close_file_n " \"%V\" failed", name);
+    }
 
     return n;
 }

@@ -293,10 +293,7 @@ ngx_http_loyalty_lists_rest(ngx_http_loyalty_link_t *link)
 
     empty = (ngx_http_loyalty_lists_total(link) == 0);
 
-    if (!empty) {
-        link->active = 1;
-
-    } else if (link->state == NGX_HTTP_LOYALTY_LINK_DRAINING) {
+    if (empty && link->state == NGX_HTTP_LOYALTY_LINK_DRAINING) {
         ngx_http_loyalty_link_lost(link);
         return;
     }

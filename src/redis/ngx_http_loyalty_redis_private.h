@@ -39,7 +39,6 @@
 #define NGX_HTTP_LOYALTY_REDIS_TRIES    5         /* of one operation */
 #define NGX_HTTP_LOYALTY_REDIS_BURST    64        /* writes between WAITs */
 #define NGX_HTTP_LOYALTY_REDIS_ADDRS    16        /* of one name */
-#define NGX_HTTP_LOYALTY_REDIS_PING     30000     /* ms of silence */
 #define NGX_HTTP_LOYALTY_REDIS_BACKOFF  100       /* ms, the first */
 #define NGX_HTTP_LOYALTY_REDIS_BACKOFF_MAX  2000
 #define NGX_HTTP_LOYALTY_REDIS_STABLE   1000      /* ms */
@@ -89,6 +88,7 @@ struct ngx_http_loyalty_redis_s {
     ngx_uint_t                        connections;
     ngx_msec_t                        timeout;
     ngx_msec_t                        connect_timeout;
+    ngx_msec_t                        keepalive;
     ngx_uint_t                        max_inflight;
     size_t                            max_queue;
     size_t                            max_reply;
@@ -207,7 +207,8 @@ struct ngx_http_loyalty_link_s {
 
     ngx_queue_t                       lists[NGX_HTTP_LOYALTY_LISTS];
     ngx_uint_t                        counts[NGX_HTTP_LOYALTY_LISTS];
-    size_t                            bytes;      /* of all commands kept */
+    ngx_uint_t                        calls;      /* of others than us */
+    size_t                            bytes;      /* of their commands */
 
     u_char                           *out;
     u_char                           *pos;
@@ -286,13 +287,17 @@ ngx_http_loyalty_op_t *ngx_http_loyalty_op_own(ngx_http_loyalty_link_t *link,
     ngx_uint_t n, ngx_str_t *args, ngx_http_loyalty_answer_pt answer);
 uint64_t ngx_http_loyalty_usec(void);
 
-/* link.c: the connection */
+/* connect.c: how a connection comes about */
 
-void ngx_http_loyalty_link_init(ngx_http_loyalty_link_t *link,
-    ngx_http_loyalty_worker_t *worker, ngx_log_t *log);
 void ngx_http_loyalty_link_start(ngx_event_t *ev);
 void ngx_http_loyalty_link_secured(ngx_http_loyalty_link_t *link,
     ngx_int_t rc);
+
+/* link.c: its life */
+
+void ngx_http_loyalty_link_init(ngx_http_loyalty_link_t *link,
+    ngx_http_loyalty_worker_t *worker, ngx_log_t *log);
+void ngx_http_loyalty_link_greet(ngx_http_loyalty_link_t *link);
 ngx_int_t ngx_http_loyalty_link_ready(ngx_http_loyalty_link_t *link);
 
 /* the connection or the attempt is over, and the next one is due in time */
@@ -300,6 +305,9 @@ void ngx_http_loyalty_link_lost(ngx_http_loyalty_link_t *link);
 
 /* the same, without a next one */
 void ngx_http_loyalty_link_close(ngx_http_loyalty_link_t *link);
+
+/* the socket alone: operations stay, for the next address */
+void ngx_http_loyalty_link_hangup(ngx_http_loyalty_link_t *link);
 
 /* a call would fail: Redis is away, and no first attempt is running */
 ngx_uint_t ngx_http_loyalty_link_down(ngx_http_loyalty_link_t *link);
@@ -355,6 +363,11 @@ ngx_uint_t ngx_http_loyalty_error_is(loyalty_resp_reply_t *reply,
 ngx_http_loyalty_status_e ngx_http_loyalty_error_status(
     ngx_http_loyalty_link_t *link, loyalty_resp_reply_t *reply,
     ngx_uint_t *drain);
+
+/* options.c: the parameters of the directive "redis" */
+
+ngx_int_t ngx_http_loyalty_redis_options(ngx_conf_t *cf,
+    ngx_http_loyalty_redis_t *redis);
 
 /* tls.c */
 

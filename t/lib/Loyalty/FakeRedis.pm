@@ -99,7 +99,7 @@ sub stop {
     my $pid = delete $self->{pid} // return;
     kill 'TERM', $pid;
     waitpid $pid, 0;
-    $self->{t}->unguard($pid);
+    $self->{t}->unguard($pid) if defined $self->{t};
 
     return;
 }
