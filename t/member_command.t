@@ -81,6 +81,10 @@ event(id => 'p1', type => 'purchase', at => day(1), amount => '12.00',
 event(id => 'p2', type => 'purchase', amount => '2.00');
 is($t->reversal('p2', { member => 'anna', id => 'r', amount => '1.00' })
    ->status, 200, 'a reversal');
+is($t->reversal('p1', { member => 'anna', id => 'ri', items => [
+       { sku => 'cup', category => 'coffee', quantity => 1,
+         amount => '3.00' } ] })->status, 200, 'a reversal of items');
+event(id => 'p3', type => 'purchase', items => [{ sku => 'cup' }]);
 
 ($status, $said) = show('--program', 'shop', 'anna');
 
@@ -88,18 +92,18 @@ is($status, 0, 'shown');
 
 for my $line (
     'member "anna" of program shop',
-    'records: 8 in all, 8 in the value, 0 in the overflow',
+    'records: 10 in all, 10 in the value, 0 in the overflow',
     '  wallet points: balance \d+, lifetime \d+, opening 0, owed 0',
     '  type visit: the event type visit',
     '  challenge once',
     '      once ever, counts events',
-    '      progress 2, completed at 2, paid 7 in wallet points',
+    '      progress 3, completed at 2, paid 7 in wallet points',
     '  challenge monthly',
     '      every period, counts amount',
     '      period \d+: progress 1[0-9]00',
     '  challenge sorts',
     '      window, counts distinct values',
-    '      instance 1, opened 20\S+Z: progress 2, values \w{16}×1 \w{16}×1',
+    '      instance 1, opened 20\S+Z: progress 2, values \w{16}×[12] \w{16}×[12]',
     '  challenge offer',
     '      opened by an event, counts events',
     '      the next instance is 2',
@@ -123,6 +127,10 @@ for my $line (
     '      reversed in part, left: amount 100',
     '  8: reversal "r" at .*',
     '      reverses "p2", amount 100',
+    '      reverses "p1", items cup of coffee x 1 for 300',
+    '      challenge once, instance 0: one more after completion',
+    '      challenge sorts, instance 1: 2 of 3, values: 2',
+    '      challenge sorts, instance 1: no progress, values: 1',
     '      balances: wallet points \d+',
 ) {
     like($said, qr/^$line$/m, $line);

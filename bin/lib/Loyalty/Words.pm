@@ -303,15 +303,16 @@ sub _progress {
     my ($self, $kind, $slot, $instance, $progress, $goal, @rest) = @_;
 
     return $self->_slot($slot) . ", instance $instance: $progress of $goal"
-           . ($kind == 5 ? ", new values: $rest[0]" : '');
+           . ($kind == 5 ? ", values: $rest[0]" : '');
 }
 
 
 sub _after {
     my ($self, $kind, $slot, $instance, $n) = @_;
 
-    return $self->_slot($slot) . ", instance $instance: one more after "
-           . 'completion' . ($kind == 6 ? ", new values: $n" : '');
+    return $self->_slot($slot) . ", instance $instance: "
+           . ($kind == 6 ? "no progress, values: $n"
+                         : 'one more after completion');
 }
 
 
@@ -344,9 +345,25 @@ sub _reverses {
     my ($self, $kind, $id, $amount, $items) = @_;
 
     return "reverses \"$id\"" . (
-        ref $items eq 'ARRAY' ? ' by items ' . join ' ', _plain($items)
+        ref $items eq 'ARRAY' ? _reversed_items(@$items)
         : defined $amount && !ref $amount ? ", amount $amount"
         : ' as a whole or what is left of it');
+}
+
+
+# a category that is empty, or a number below 0, was not given
+sub _reversed_items {
+    my (@items) = @_;
+    my $text = '';
+
+    while (my ($sku, $category, $quantity, $amount) = splice @items, 0, 4) {
+        $text .= ($text eq '' ? ', items ' : ', ') . _plain($sku)
+                 . ($category ne '' ? ' of ' . _plain($category) : '')
+                 . ($quantity >= 0 ? " x $quantity" : '')
+                 . ($amount >= 0 ? " for $amount" : '');
+    }
+
+    return $text;
 }
 
 
