@@ -91,6 +91,15 @@ is($r->json->{detail}, 'an object is expected', 'and what is expected');
 $r = $t->post('/loyalty-in/events', "{\n\"a\": x}");
 like($r->json->{detail}, qr/^line 2, column \d+: /, 'where it is not JSON');
 
+for my $text ("{\n\"a\": \"\\u0000\"}", "{\n\"\\u0000\": 1}") {
+    $r = $t->post('/loyalty-in/events', $text);
+    like($r->json->{detail}, qr/^line 2, column \d+: \\u0000 in a string\z/,
+         'what is not supported, and where');
+}
+
+is($t->post('/loyalty-in/events', '')->json->{detail}, 'it is empty',
+   'no text at all');
+
 
 # ---- a suite of other people's ideas ----
 

@@ -125,6 +125,12 @@ ngx_http_loyalty_json(ngx_str_t *text, ngx_http_loyalty_fault_t *fault)
     json_error_t                   error;
     ngx_http_loyalty_json_scan_t   scan;
 
+    if (text->len == 0) {
+        ngx_http_loyalty_fault(fault, NGX_HTTP_LOYALTY_P_INVALID_JSON,
+                               "it is empty");
+        return NULL;
+    }
+
     ngx_http_loyalty_json_scan(text, &scan);
 
     if (scan.nul) {
@@ -261,6 +267,11 @@ ngx_http_loyalty_json_refused(ngx_http_loyalty_fault_t *fault,
 
     case json_error_null_character:
     case json_error_null_byte_in_key:
+        ngx_http_loyalty_fault(fault, NGX_HTTP_LOYALTY_P_JSON_NOT_SUPPORTED,
+                               "line %d, column %d: \\u0000 in a string",
+                               error->line, error->column);
+        return;
+
     case json_error_duplicate_key:
     case json_error_stack_overflow:
         problem = NGX_HTTP_LOYALTY_P_JSON_NOT_SUPPORTED;
