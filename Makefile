@@ -1,5 +1,5 @@
 # make            build/ngx_http_loyalty_module.so for the nginx of Debian
-# make demo       build it and run a shop's programme on port 8080
+# make demo       build it and run a shop's program on port 8080
 # make test       build it and run every test
 #
 # make help lists the rest.  What is missing is installed with apt-get.

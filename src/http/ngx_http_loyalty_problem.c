@@ -381,7 +381,7 @@ ngx_http_loyalty_path(ngx_http_request_t *r, ngx_str_t *segments,
 
 
 /* where the API's path begins; NULL: the URI was written in such a way that
-   it is found in the location only after nginx has normalised it */
+   it is found in the location only after nginx has normalized it */
 
 static u_char *
 ngx_http_loyalty_path_behind(ngx_http_request_t *r, u_char *p, u_char *last,

@@ -133,7 +133,7 @@ test_tag_suffix(void **state)
     size_t    i;
     unsigned  n, p, suffix;
 
-    static const char  *programs[] = { "shop", "a", "loyalty_programme_2026" };
+    static const char  *programs[] = { "shop", "a", "loyalty_program_2026" };
 
     for (i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
         for (p = 0; p < LOYALTY_PARTITIONS; p++) {
