@@ -138,15 +138,19 @@ ngx_http_loyalty_trouble(ngx_http_loyalty_link_t *link, ngx_uint_t trouble,
     u_char   *p, buf[NGX_MAX_ERROR_STR];
     va_list   args;
 
-    if (link->trouble == trouble
-        && ngx_current_msec - link->troubled_at
-           < NGX_HTTP_LOYALTY_REDIS_REMIND)
+    link->trouble = trouble;
+
+    /* one that comes and goes is silent, too */
+
+    if (link->told == trouble
+        && ngx_current_msec - link->told_at < NGX_HTTP_LOYALTY_REDIS_REMIND)
     {
         return;
     }
 
-    link->trouble = trouble;
-    link->troubled_at = ngx_current_msec;
+    link->told = trouble;
+    link->told_at = ngx_current_msec;
+    link->told_over = 0;
 
     va_start(args, fmt);
     p = ngx_vslprintf(buf, buf + sizeof(buf), fmt, args);
@@ -164,6 +168,12 @@ ngx_http_loyalty_trouble_over(ngx_http_loyalty_link_t *link)
     }
 
     link->trouble = NGX_HTTP_LOYALTY_TROUBLE_NONE;
+
+    if (link->told_over) {
+        return;
+    }
+
+    link->told_over = 1;
 
     ngx_log_error(NGX_LOG_NOTICE, &link->log, 0, "redis is available again");
 }

@@ -229,8 +229,9 @@ struct ngx_http_loyalty_link_s {
     ngx_msec_t                        load_failed_at;
     ngx_uint_t                        failures;   /* to connect, in a row */
 
-    ngx_uint_t                        trouble;
-    ngx_msec_t                        troubled_at;
+    ngx_uint_t                        trouble;    /* _trouble_e, now */
+    ngx_uint_t                        told;       /* the last one logged */
+    ngx_msec_t                        told_at;
 
     /* what has been counted in the gauges */
     ngx_int_t                         gauge_inflight;
@@ -247,6 +248,7 @@ struct ngx_http_loyalty_link_s {
     unsigned                          unreached:1;  /* the last attempt
                                                        failed */
     unsigned                          active:1;   /* since the last ping */
+    unsigned                          told_over:1;
 
     /* the store, as INFO and CONFIG GET tell */
     unsigned                          store_known:1;
