@@ -107,7 +107,7 @@ is(scalar keys %used, 4, 'are all used');
 is(scalar(grep { keys %$_ == 1 } values %of), 40,
    'and each member has its own');
 
-is(metric($_), 0, "gauge $_ is back at zero")
+ok($t->wait_for(sub { metric($_) == 0 }, 5), "gauge $_ is back at zero")
     for qw(inflight_operations queued_operations queued_bytes);
 
 done_testing();

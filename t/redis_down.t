@@ -119,7 +119,8 @@ for my $sock (@socks) {
 }
 is_deeply(\%n, { 504 => 200 }, 'killed in mid-pipeline: outcome unknown');
 is(metric(errors_total => 'class="closed"'), 1, 'one connection broke');
-is(metric('inflight_operations'), 0, 'nothing is in flight');
+ok($t->wait_for(sub { metric('inflight_operations') == 0 }),
+   'nothing is in flight');
 is($t->me('m1')->status, 503, 'now it is away');
 
 is($t->get('/other/me?member=a')->status, 200,
@@ -196,7 +197,8 @@ is($t->me('m1')->json->{wallets}{points}{balance}, 5, 'from nothing');
 is(metric('function_loads_total'), 2, 'loads');
 
 
-is($t->metrics->{"nginx_loyalty_redis_$_\{program=\"shop\"}"}, 0,
+ok($t->wait_for(sub {
+    $t->metrics->{"nginx_loyalty_redis_$_\{program=\"shop\"}"} == 0 }, 5),
    "gauge $_ is back at zero")
     for qw(inflight_operations queued_operations queued_bytes);
 

@@ -93,7 +93,8 @@ ok($t->wait_for(sub { buy($t, 'd', 'stalled')->status == 200 }, 5),
    'confirmed later');
 is(balance($t, 'stalled'), 1, 'counted once');
 
-is($t->metrics->{"nginx_loyalty_redis_$_\{program=\"shop\"}"}, 0,
+ok($t->wait_for(sub {
+    $t->metrics->{"nginx_loyalty_redis_$_\{program=\"shop\"}"} == 0 }, 5),
    "gauge $_ is back at zero")
     for qw(inflight_operations queued_operations queued_bytes);
 

@@ -98,7 +98,8 @@ sub in_flight {
     is_deeply(\%n, { 200 => 1200 }, 'no line was lost');
     ok($t->wait_for(sub { $t->workers == 2 }, 10), 'old workers are gone');
 
-    is(metric($t, $_), 0, "gauge $_ is back at zero")
+    ok($t->wait_for(sub { metric($t, $_) == 0 }, 5),
+       "gauge $_ is back at zero")
         for qw(inflight_operations queued_operations queued_bytes);
     ok($t->quit, 'quit');
     unlike($t->log, qr/open socket/, 'no connection is left');

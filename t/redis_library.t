@@ -158,7 +158,8 @@ ok($t->wait_for(sub { buy('refused', 'refused')->status == 200 }, 5),
    'allowed again: it works');
 is(balance('refused'), 1, 'and counted once');
 
-is($t->metrics->{"nginx_loyalty_redis_$_\{program=\"shop\"}"}, 0,
+ok($t->wait_for(sub {
+    $t->metrics->{"nginx_loyalty_redis_$_\{program=\"shop\"}"} == 0 }, 5),
    "gauge $_ is back at zero")
     for qw(inflight_operations queued_operations queued_bytes);
 

@@ -159,7 +159,8 @@ is($response->json->{duplicate}, JSON::PP::true, 'and is not done twice');
 like($t->log, qr/redis did not answer within 600 ms.*program: shop/,
      'logged');
 
-is($t->metrics->{"nginx_loyalty_redis_$_\{program=\"shop\"}"}, 0,
+ok($t->wait_for(sub {
+    $t->metrics->{"nginx_loyalty_redis_$_\{program=\"shop\"}"} == 0 }, 5),
    "gauge $_ is back at zero")
     for qw(inflight_operations queued_operations queued_bytes);
 
