@@ -34,7 +34,7 @@ for group; do
         ;;
     bench)
         more="nginx redis-server perl wrk nghttp2-client
-              libnginx-mod-http-lua lua-nginx-redis"
+              libnginx-mod-http-lua lua-nginx-redis lua-cjson"
         ;;
     *)
         echo "deps.sh: unknown group \"$group\"" >&2
