@@ -238,7 +238,7 @@ local function prune_windows(c, st, window)
         end
     end
 
-    while #st > 2 + 3 * INSTANCES do
+    while #st >= 2 + 3 * INSTANCES do
         drop(st, 5)
     end
 end

@@ -215,6 +215,31 @@ $e->reverse('o', id => "x$_", of => $_) for qw(open1 both o0 o3);
 is($e->balance('o'), 0, 'all reversed');
 
 
+# which instances are kept
+
+sub ordinals {
+    my (undef, undef, @st) = @{ state_of($_[0]) };
+    return join ' ', map { $st[3 * $_] } 0 .. $#st / 3;
+}
+
+my $one = rule(goal => 1, shape => $OPENS, window => 5 * $DAY);
+hit('old', $one, [2], at => $T - 20 * $DAY);
+hit('old', $one, [1], at => $T - 19 * $DAY);
+hit('old', $one, [2], at => $T - 12 * $DAY - 1);
+hit('old', $one, [2], at => $T - 12 * $DAY);
+hit('old', $one, [2], at => $T);
+is(ordinals('old'), '1 3 4',
+   'open ones as long as events for them may come, completed ones longer');
+hit('old', $one, [2], at => $T - 100 * $DAY);
+$e->{now} += 76 * $DAY;
+hit('old', $one, [2], at => $T + 76 * $DAY);
+is(ordinals('old'), '6', 'and those no longer than they can be reversed');
+$e->{now} = $T;
+
+hit('crowd', $one, [2]) for 1 .. 260;
+is(ordinals('crowd'), join(' ', 6 .. 260), 'at most 255, the newest');
+
+
 # The model: once ever and every period, sums with parts, at random.
 
 srand(7);
