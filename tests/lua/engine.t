@@ -239,7 +239,18 @@ $r = $e->event('huge', id => '1', amount => 10000, items => \@many,
                rules => [map { [[2, \sprintf('D%03d', $_), 200, 4, 0, 0, []],
                                 [map { ($_, \sprintf('%08d', $_)) } 1 .. 100]]
                              } 1 .. 50]);
-is($r->{code}, 'limit_reached', 'a record over its bound is refused');
+is($r->{code}, 'limit_reached', 'a record of too many values is refused');
 is($e->state('huge'), undef, 'and writes nothing');
+
+for my $case ([590, 1], [600, 0]) {
+    my ($size, $taken) = @$case;
+    my $m = "long$size";
+
+    $r = $e->event($m, id => '1', amount => 100, rules => [$dollar],
+                   items => [map { ('s' x $size, '', 1, 100) } 1 .. 100]);
+    is($r->{code}, $taken ? undef : 'limit_reached',
+       "a record of some $size hundred bytes");
+    is(defined $e->state($m) ? 1 : 0, $taken, 'and what is written');
+}
 
 done_testing();
