@@ -25,16 +25,16 @@ static ngx_int_t ngx_http_loyalty_index_listeners(ngx_conf_t *cf,
     ngx_http_loyalty_type_t *type);
 static ngx_http_loyalty_match_t *ngx_http_loyalty_index_equality(
     ngx_http_loyalty_listener_t *listener);
+static ngx_int_t ngx_http_loyalty_index_value_table(ngx_conf_t *cf,
+    ngx_http_loyalty_type_t *type);
 static ngx_int_t ngx_http_loyalty_index_values(ngx_conf_t *cf,
     ngx_http_loyalty_type_t *type, ngx_http_loyalty_match_t *match,
-    ngx_uint_t position, ngx_array_t *all);
+    ngx_uint_t position);
 static ngx_int_t ngx_http_loyalty_index_field(
     ngx_http_loyalty_type_t *type, ngx_http_loyalty_field_t *field);
 static ngx_int_t ngx_http_loyalty_index_value(ngx_conf_t *cf,
-    ngx_array_t *all, ngx_uint_t field, ngx_str_t *text,
+    ngx_http_loyalty_type_t *type, ngx_uint_t field, ngx_str_t *text,
     ngx_uint_t position);
-static ngx_int_t ngx_http_loyalty_index_value_table(ngx_conf_t *cf,
-    ngx_http_loyalty_type_t *type, ngx_array_t *all);
 static ngx_uint_t ngx_http_loyalty_index_size(ngx_uint_t n);
 
 
@@ -232,18 +232,14 @@ ngx_http_loyalty_index_listeners(ngx_conf_t *cf,
     ngx_http_loyalty_type_t *type)
 {
     ngx_uint_t                     i;
-    ngx_array_t                    all;
     ngx_http_loyalty_match_t      *match;
     ngx_http_loyalty_listener_t  **listener;
 
     type->words = (type->listeners.nelts + 63) / 64;
     type->always = ngx_pcalloc(cf->pool, type->words * sizeof(uint64_t));
-    if (type->always == NULL) {
-        return NGX_ERROR;
-    }
 
-    if (ngx_array_init(&all, cf->pool, 4, sizeof(ngx_http_loyalty_value_t))
-        != NGX_OK)
+    if (type->always == NULL
+        || ngx_http_loyalty_index_value_table(cf, type) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -259,13 +255,41 @@ ngx_http_loyalty_index_listeners(ngx_conf_t *cf,
             continue;
         }
 
-        if (ngx_http_loyalty_index_values(cf, type, match, i, &all) != NGX_OK)
-        {
+        if (ngx_http_loyalty_index_values(cf, type, match, i) != NGX_OK) {
             return NGX_ERROR;
         }
     }
 
-    return ngx_http_loyalty_index_value_table(cf, type, &all);
+    return NGX_OK;
+}
+
+
+/* with room for the values of all lists, as if no two were the same */
+
+static ngx_int_t
+ngx_http_loyalty_index_value_table(ngx_conf_t *cf,
+    ngx_http_loyalty_type_t *type)
+{
+    ngx_uint_t                     i, n;
+    ngx_http_loyalty_match_t      *match;
+    ngx_http_loyalty_listener_t  **listener;
+
+    listener = type->listeners.elts;
+    n = 0;
+
+    for (i = 0; i < type->listeners.nelts; i++) {
+
+        match = ngx_http_loyalty_index_equality(listener[i]);
+
+        if (match != NULL) {
+            n += match->nvalues;
+        }
+    }
+
+    type->mask = ngx_http_loyalty_index_size(n) - 1;
+    type->values = ngx_pcalloc(cf->pool, (type->mask + 1) * sizeof(void *));
+
+    return (type->values == NULL) ? NGX_ERROR : NGX_OK;
 }
 
 
@@ -308,7 +332,7 @@ ngx_http_loyalty_index_equality(ngx_http_loyalty_listener_t *listener)
 
 static ngx_int_t
 ngx_http_loyalty_index_values(ngx_conf_t *cf, ngx_http_loyalty_type_t *type,
-    ngx_http_loyalty_match_t *match, ngx_uint_t position, ngx_array_t *all)
+    ngx_http_loyalty_match_t *match, ngx_uint_t position)
 {
     ngx_int_t   field;
     ngx_str_t   text;
@@ -334,7 +358,7 @@ ngx_http_loyalty_index_values(ngx_conf_t *cf, ngx_http_loyalty_type_t *type,
                        - text.data;
         }
 
-        if (ngx_http_loyalty_index_value(cf, all, field, &text, position)
+        if (ngx_http_loyalty_index_value(cf, type, field, &text, position)
             != NGX_OK)
         {
             return NGX_ERROR;
@@ -378,45 +402,42 @@ ngx_http_loyalty_index_field(ngx_http_loyalty_type_t *type,
 
 
 static ngx_int_t
-ngx_http_loyalty_index_value(ngx_conf_t *cf, ngx_array_t *all,
+ngx_http_loyalty_index_value(ngx_conf_t *cf, ngx_http_loyalty_type_t *type,
     ngx_uint_t field, ngx_str_t *text, ngx_uint_t position)
 {
     uint32_t                   hash;
-    ngx_uint_t                 i, *positions;
+    ngx_uint_t                *positions;
     ngx_http_loyalty_value_t  *value;
 
-    hash = ngx_http_loyalty_index_hash(field, text);
-    value = all->elts;
+    for (hash = ngx_http_loyalty_index_hash(field, text); ; hash++) {
 
-    for (i = 0; i < all->nelts; i++) {
+        value = type->values[hash & type->mask];
 
-        if (value[i].hash == hash && value[i].field == field
-            && value[i].text.len == text->len
-            && ngx_memcmp(value[i].text.data, text->data, text->len) == 0)
+        if (value == NULL
+            || (value->field == field && value->text.len == text->len
+                && ngx_memcmp(value->text.data, text->data, text->len) == 0))
         {
             break;
         }
     }
 
-    if (i < all->nelts) {
-        value = &value[i];
-
-    } else {
-        value = ngx_array_push(all);
+    if (value == NULL) {
+        value = ngx_palloc(cf->pool, sizeof(ngx_http_loyalty_value_t));
         if (value == NULL) {
             return NGX_ERROR;
         }
 
         value->text = *text;
-        value->hash = hash;
         value->field = field;
 
-        if (ngx_array_init(&value->positions, cf->pool, 2,
+        if (ngx_array_init(&value->positions, cf->pool, 1,
                            sizeof(ngx_uint_t))
             != NGX_OK)
         {
             return NGX_ERROR;
         }
+
+        type->values[hash & type->mask] = value;
     }
 
     positions = ngx_array_push(&value->positions);
@@ -425,38 +446,6 @@ ngx_http_loyalty_index_value(ngx_conf_t *cf, ngx_array_t *all,
     }
 
     *positions = position;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_loyalty_index_value_table(ngx_conf_t *cf,
-    ngx_http_loyalty_type_t *type, ngx_array_t *all)
-{
-    uint32_t                    hash;
-    ngx_uint_t                  i;
-    ngx_http_loyalty_value_t   *value, **table;
-
-    type->mask = ngx_http_loyalty_index_size(all->nelts) - 1;
-    table = ngx_pcalloc(cf->pool, (type->mask + 1)
-                                  * sizeof(ngx_http_loyalty_value_t *));
-    if (table == NULL) {
-        return NGX_ERROR;
-    }
-
-    type->values = (void **) table;
-    value = all->elts;
-
-    for (i = 0; i < all->nelts; i++) {
-        hash = value[i].hash;
-
-        while (table[hash & type->mask] != NULL) {
-            hash++;
-        }
-
-        table[hash & type->mask] = &value[i];
-    }
 
     return NGX_OK;
 }

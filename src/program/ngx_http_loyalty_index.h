@@ -14,7 +14,6 @@
 
 typedef struct {
     ngx_str_t                      text;
-    uint32_t                       hash;
     ngx_uint_t                     field;         /* of the type's fields */
     ngx_array_t                    positions;     /* of ngx_uint_t */
 } ngx_http_loyalty_value_t;

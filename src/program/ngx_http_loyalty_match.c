@@ -20,6 +20,12 @@ static ngx_int_t ngx_http_loyalty_match_values(ngx_conf_t *cf,
 static ngx_int_t ngx_http_loyalty_match_number(ngx_conf_t *cf,
     ngx_http_loyalty_program_t *program, ngx_http_loyalty_match_t *match,
     ngx_uint_t i);
+static ngx_int_t ngx_http_loyalty_match_sort(ngx_conf_t *cf,
+    ngx_http_loyalty_match_t *match);
+static int ngx_libc_cdecl ngx_http_loyalty_match_number_cmp(const void *one,
+    const void *two);
+static int ngx_libc_cdecl ngx_http_loyalty_match_text_cmp(const void *one,
+    const void *two);
 static ngx_int_t ngx_http_loyalty_match_line(
     ngx_http_loyalty_program_t *program,
     ngx_http_loyalty_listener_t *listener, ngx_http_loyalty_match_t *match,
@@ -217,6 +223,10 @@ ngx_http_loyalty_match_resolve(ngx_conf_t *cf,
         if (!ngx_http_loyalty_field_is_number(&match[i].field)
             || match[i].regex != NULL)
         {
+            if (ngx_http_loyalty_match_sort(cf, &match[i]) != NGX_OK) {
+                return NGX_ERROR;
+            }
+
             continue;
         }
 
@@ -233,6 +243,9 @@ ngx_http_loyalty_match_resolve(ngx_conf_t *cf,
                 return NGX_ERROR;
             }
         }
+
+        ngx_qsort(match[i].numbers, match[i].nvalues, sizeof(int64_t),
+                  ngx_http_loyalty_match_number_cmp);
     }
 
     return NGX_OK;
@@ -275,6 +288,58 @@ ngx_http_loyalty_match_number(ngx_conf_t *cf,
     }
 
     return NGX_ERROR;
+}
+
+
+/* a list may be a catalogue: each item of an event is looked up in it */
+
+static ngx_int_t
+ngx_http_loyalty_match_sort(ngx_conf_t *cf, ngx_http_loyalty_match_t *match)
+{
+    if (match->op != NGX_HTTP_LOYALTY_OP_IN) {
+        return NGX_OK;
+    }
+
+    match->sorted = ngx_palloc(cf->pool, match->nvalues * sizeof(ngx_str_t));
+    if (match->sorted == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(match->sorted, match->values,
+               match->nvalues * sizeof(ngx_str_t));
+
+    ngx_qsort(match->sorted, match->nvalues, sizeof(ngx_str_t),
+              ngx_http_loyalty_match_text_cmp);
+
+    return NGX_OK;
+}
+
+
+static int ngx_libc_cdecl
+ngx_http_loyalty_match_number_cmp(const void *one, const void *two)
+{
+    int64_t  first, second;
+
+    first = *(const int64_t *) one;
+    second = *(const int64_t *) two;
+
+    return (first > second) - (first < second);
+}
+
+
+static int ngx_libc_cdecl
+ngx_http_loyalty_match_text_cmp(const void *one, const void *two)
+{
+    const ngx_str_t  *first, *second;
+
+    first = one;
+    second = two;
+
+    if (first->len != second->len) {
+        return (first->len > second->len) ? 1 : -1;
+    }
+
+    return ngx_memcmp(first->data, second->data, first->len);
 }
 
 
@@ -447,47 +512,35 @@ static ngx_uint_t
 ngx_http_loyalty_match_numbers(ngx_http_loyalty_match_t *match,
     int64_t number)
 {
-    ngx_uint_t  i;
-
     if (match->op != NGX_HTTP_LOYALTY_OP_IN) {
         return ngx_http_loyalty_match_order(match->op,
                                             (number > match->numbers[0])
                                             - (number < match->numbers[0]));
     }
 
-    for (i = 0; i < match->nvalues; i++) {
-        if (match->numbers[i] == number) {
-            return 1;
-        }
-    }
-
-    return 0;
+    return bsearch(&number, match->numbers, match->nvalues, sizeof(int64_t),
+                   ngx_http_loyalty_match_number_cmp)
+           != NULL;
 }
 
 
 static ngx_uint_t
 ngx_http_loyalty_match_texts(ngx_http_loyalty_match_t *match, ngx_str_t *text)
 {
-    ngx_uint_t         i;
     loyalty_decimal_t  a, b;
 
     switch (match->op) {
 
     case NGX_HTTP_LOYALTY_OP_EQ:
+        return ngx_http_loyalty_match_text_cmp(text, match->values) == 0;
+
     case NGX_HTTP_LOYALTY_OP_NE:
+        return ngx_http_loyalty_match_text_cmp(text, match->values) != 0;
+
     case NGX_HTTP_LOYALTY_OP_IN:
-
-        for (i = 0; i < match->nvalues; i++) {
-
-            if (match->values[i].len == text->len
-                && ngx_memcmp(match->values[i].data, text->data, text->len)
-                   == 0)
-            {
-                return match->op != NGX_HTTP_LOYALTY_OP_NE;
-            }
-        }
-
-        return match->op == NGX_HTTP_LOYALTY_OP_NE;
+        return bsearch(text, match->sorted, match->nvalues,
+                       sizeof(ngx_str_t), ngx_http_loyalty_match_text_cmp)
+               != NULL;
 
     default:
         break;

@@ -49,8 +49,10 @@ typedef struct {
     ngx_http_loyalty_op_e         op;
     ngx_uint_t                    nvalues;
     ngx_str_t                    *values;         /* as written */
+    ngx_str_t                    *sorted;         /* of "in", on texts */
     int64_t                      *numbers;        /* of fields that are whole
-                                                     numbers or money */
+                                                     numbers or money;
+                                                     ascending */
     void                         *regex;          /* pcre2_code */
     ngx_http_loyalty_place_t      place;
 } ngx_http_loyalty_match_t;
