@@ -133,6 +133,12 @@ is_deeply(streak_entry($r), [7, 3, $D0 + 5, 7, 7],
 visit('i', 100 + $_, $D0 + 6 + $_, $ice) for 1 .. 20;
 is($e->state('i')->{states}{STRK}[9] - 1, 2, 'no more than max are held');
 
+my $full = rule(granted => 1, earn => 3, max => 1);
+visit('j', $_, $D0 + $_, $full) for 0, 2;
+is($e->state('j')->{states}{STRK}[9] - 1, 1, 'one spent, one earned');
+visit('j', 'late', $D0 + 1, $full);
+is($e->state('j')->{states}{STRK}[9] - 1, 1, 'nor when one is given back');
+
 # a freeze over the end of the map
 
 my $deep = rule(granted => 70, max => 70);
