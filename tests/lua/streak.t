@@ -99,6 +99,25 @@ is($e->state('old')->{states}{STRK}[3], 1, 'the total falls');
 $e->reverse('old', id => 'rz', of => 'z');
 is($e->balance('old'), 0, 'taken back with the streak');
 
+# runs of all lengths leave the map alike, with awards and without
+
+for my $case (map { my $d = $_; map { [$d, $_] } 1, 2, 64, 70 } 63 .. 66) {
+    my ($d, $run) = @$case;
+    my @states;
+
+    for my $rule ($plain, rule(awards => [[1000, 0, 1]])) {
+        my $m = "far$d-$run-" . @states;
+
+        visit($m, $_, $D0 + $_, $rule) for 1 .. $run;
+        visit($m, 'far', $D0 + $run + $d, $rule);
+        push @states, [map { $_ // 0 }
+                       @{ $e->state($m)->{states}{STRK} }[0 .. 6]];
+    }
+
+    is_deeply($states[1], $states[0], "$d periods after $run");
+    is($states[0][2], $run, 'best');
+}
+
 # every=1 for a year: one award a day, the state stays small
 
 my $daily = rule(awards => [[0, 1, 1]]);
