@@ -10,6 +10,7 @@ use utf8;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
+use JSON::PP ();
 use Loyalty::Test;
 use POSIX qw(strftime);
 use Test::More;
@@ -247,6 +248,21 @@ $r = $t->event(event(data => { map { ("k$_" => 'x' x 100) } 1 .. 800 }));
 is($r->status, 413, 'an event of 90 kB');
 is($r->code, 'too_large', 'is too large');
 like($r->json->{detail}, qr/65536 bytes/, 'and why');
+
+my $text = JSON::PP->new->encode(event());
+my $room = ' ' x (65536 - length $text);
+
+is($t->post('/loyalty-in/events', $text . $room)->status, 200,
+   'an event of 64 kB, most of it white space');
+
+$r = $t->post('/loyalty-in/events', "$text$room ");
+is($r->status, 413, 'and one byte more');
+is($r->code, 'too_large', 'is too large');
+like($r->json->{detail}, qr/65536 bytes/, 'and why');
+
+$r = $t->post('/loyalty-in/events/x/reversal', '{"id":"y", "member":"m"'
+              . ' ' x 65536 . '}');
+is($r->code, 'too_large', 'and so is a reversal');
 
 
 # ---- reversals ----

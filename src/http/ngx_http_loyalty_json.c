@@ -15,7 +15,8 @@
 typedef struct {
     ngx_uint_t                    depth;          /* the deepest */
     ngx_uint_t                    elements;       /* of the outermost array,
-                                                     at least */
+                                                     at least; 0: it is none,
+                                                     but a single event */
     unsigned                      nul:1;
     unsigned                      open:1;         /* something is not closed */
 } ngx_http_loyalty_json_scan_t;
@@ -155,6 +156,13 @@ ngx_http_loyalty_json(ngx_str_t *text, ngx_http_loyalty_fault_t *fault)
         ngx_http_loyalty_fault(fault, NGX_HTTP_LOYALTY_P_TOO_LARGE,
                                "at most %d events are expected",
                                NGX_HTTP_LOYALTY_LINES);
+        return NULL;
+    }
+
+    if (scan.elements == 0 && text->len > NGX_HTTP_LOYALTY_TEXT) {
+        ngx_http_loyalty_fault(fault, NGX_HTTP_LOYALTY_P_TOO_LARGE,
+                               "an event of at most %d bytes is expected",
+                               NGX_HTTP_LOYALTY_TEXT);
         return NULL;
     }
 
