@@ -214,6 +214,15 @@ $r = $t->raw("POST /small/events HTTP/1.1\r\nHost: localhost\r\n"
 is($r->status, 413, 'the client that asks first');
 unlike($r->raw, qr/100 Continue/, 'is not told to go on');
 
+# whether it sends the body nevertheless cannot be known: what comes next on
+# the connection would be taken for the body, or the body for a request
+
+$r = $t->raw("POST /loyalty-in/nothing HTTP/1.1\r\nHost: localhost\r\n"
+             . "Content-Type: application/json\r\nExpect: 100-continue\r\n"
+             . "Content-Length: 40\r\n\r\n");
+is($r->status, 404, 'a path that there is not');
+is($r->header('Connection'), 'close', 'the connection ends with it');
+
 $r = $t->raw("POST /small/events HTTP/1.1\r\nHost: localhost\r\n"
              . "Content-Type: application/json\r\nExpect: 100-continue\r\n"
              . "Connection: close\r\nContent-Length: 40\r\n\r\n"

@@ -165,10 +165,14 @@ ngx_http_loyalty_problem_send(ngx_http_request_t *r,
 
     /*
      * The body may not have been read.  A client that waits for "100
-     * Continue" gets the answer instead of it.
+     * Continue" gets the answer instead of it, and may send the body all the
+     * same or leave it out: what follows on the connection is not known.
      */
 
-    r->expect_tested = 1;
+    if (r->headers_in.expect != NULL && !r->expect_tested) {
+        r->expect_tested = 1;
+        r->keepalive = 0;
+    }
 
     if (ngx_http_discard_request_body(r) != NGX_OK
         || problem == NGX_HTTP_LOYALTY_P_TOO_LARGE)
