@@ -446,7 +446,7 @@ test_instant(void **state)
 static void
 test_far_away(void **state)
 {
-    int              unit;
+    int              unit, kind;
     size_t           i, j;
     int64_t          p, t, start;
     loyalty_zone_t  *zone;
@@ -478,7 +478,9 @@ test_far_away(void **state)
             }
 
             (void) loyalty_zone_offset(zone, far[j]);
-            assert_in_range(loyalty_zone_instant(zone, far[j], &t), 0, 2);
+
+            kind = loyalty_zone_instant(zone, far[j], &t);
+            assert_true(kind >= 0 && kind <= 2);
         }
 
         loyalty_zone_free(zone);
