@@ -24,6 +24,8 @@ challenge plain    { on buy; match word ~ "b$"; goal 1000; }
 challenge items    { on buy; match item.sku ~ "^(a+)+$"; goal 1000; }
 challenge variable { on buy; match $http_x_word ~ "^[a-z]+$"; goal 1000; }
 challenge any      { on buy; match $http_x_word ~ "."; goal 1000; }
+challenge steps    { on buy; match word ~ "^(?:(a+)+z|a+c)$"; goal 1000; }
+challenge depth    { on buy; match word ~ "(*NO_JIT)^(?:a|d)+d$"; goal 1000; }
 END
 
 my $id = 0;
@@ -91,6 +93,18 @@ is_deeply(names({ data => { word => 'b' x 4096 } }), [qw(always plain)],
           'a long text');
 is_deeply(names({ data => { word => 'b' x 4097 } }), [qw(always)],
           'a text that is too long matches nothing');
+
+
+# ---- texts that would match with more steps, or deeper ----
+
+is_deeply(names({ data => { word => 'aaac' } }), [qw(always steps)],
+          'few steps');
+is_deeply(names({ data => { word => 'a' x 20 . 'c' } }), [qw(always)],
+          'too many steps');
+is_deeply(names({ data => { word => 'a' x 200 . 'd' } }), [qw(always depth)],
+          'not deep');
+is_deeply(names({ data => { word => 'a' x 2000 . 'd' } }), [qw(always)],
+          'too deep');
 
 
 # ---- bytes that are no UTF-8 ----
