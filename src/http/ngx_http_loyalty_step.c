@@ -51,7 +51,8 @@ static const ngx_http_loyalty_step_error_t
       ngx_string("the event has no such amount or item") },
 
     { ngx_string("limit_reached"), NGX_HTTP_LOYALTY_P_LIMIT_REACHED,
-      ngx_string("a number of this member would pass 9007199254740991") },
+      ngx_string("a number of this member would pass 9007199254740991, or "
+                 "the event touches more rules than one record holds") },
 
     { ngx_null_string, NGX_HTTP_LOYALTY_P_INTERNAL, ngx_null_string }
 };
