@@ -136,6 +136,8 @@ ok($t->wait_for(sub {
     my $fake2 = Loyalty::FakeRedis->new($t2, [
         [ qr/^FCALL .*:loading/s, SEND => "-LOADING Redis is loading\r\n" ],
         [ qr/^FCALL .*:oom/s, SEND => "-OOM command not allowed\r\n" ],
+        [ qr/^FCALL .*:full/s, SEND => "-MISCONF Errors writing to the AOF "
+                                       . "file: No space left on device\r\n" ],
         [ qr/^FCALL .*:moved/s, SEND => "-MOVED 1 127.0.0.1:1\r\n" ],
         [ qr/^FCALL .*:odd/s, SEND => "-ERR odd\tthing\r\n", times => 3 ],
         [ qr/^INFO/, SEND => "\$9\r\nloading:1\r\n" ],
@@ -151,6 +153,9 @@ ok($t->wait_for(sub {
        'loaded');
     is(buy($t2, 'b', 'oom')->status, 503, 'OOM: unavailable');
     is(buy($t2, 'b', 'oom')->status, 200, 'on the same connection');
+    is(buy($t2, 'b', 'full')->code, 'unavailable', 'a full disk');
+    like($t2->log, qr/MISCONF.*No space left on device/, 'logged');
+    is(buy($t2, 'b', 'full')->status, 200, 'until there is room again');
     is(buy($t2, 'c', 'moved')->status, 500, 'MOVED: an error');
     like($t2->log, qr/part of a cluster, which is not supported in this v/,
          'that says why');
