@@ -18,8 +18,6 @@
 static unsigned char *loyalty_mpw_room(loyalty_mpw_t *w, size_t n);
 static void loyalty_mpw_head(loyalty_mpw_t *w, unsigned char tag,
     unsigned bytes, uint64_t v);
-static void loyalty_mpw_count(loyalty_mpw_t *w, unsigned char fix,
-    unsigned char tag16, uint32_t n);
 
 static int loyalty_mpr_tagged(loyalty_mpr_t *r, loyalty_mpv_t *v,
     unsigned tag);
@@ -92,13 +90,6 @@ loyalty_mpw_nil(loyalty_mpw_t *w)
 
 
 void
-loyalty_mpw_bool(loyalty_mpw_t *w, int v)
-{
-    loyalty_mpw_head(w, v ? 0xc3 : 0xc2, 0, 0);
-}
-
-
-void
 loyalty_mpw_int(loyalty_mpw_t *w, int64_t v)
 {
     uint64_t  u;
@@ -167,33 +158,18 @@ loyalty_mpw_str(loyalty_mpw_t *w, const void *p, size_t n)
 }
 
 
-static void
-loyalty_mpw_count(loyalty_mpw_t *w, unsigned char fix, unsigned char tag16,
-    uint32_t n)
-{
-    if (n < 16) {
-        loyalty_mpw_head(w, (unsigned char) (fix | n), 0, 0);
-
-    } else if (n <= UINT16_MAX) {
-        loyalty_mpw_head(w, tag16, 2, n);
-
-    } else {
-        loyalty_mpw_head(w, (unsigned char) (tag16 + 1), 4, n);
-    }
-}
-
-
 void
 loyalty_mpw_array(loyalty_mpw_t *w, uint32_t n)
 {
-    loyalty_mpw_count(w, 0x90, 0xdc, n);
-}
+    if (n < 16) {
+        loyalty_mpw_head(w, (unsigned char) (0x90 | n), 0, 0);
 
+    } else if (n <= UINT16_MAX) {
+        loyalty_mpw_head(w, 0xdc, 2, n);
 
-void
-loyalty_mpw_map(loyalty_mpw_t *w, uint32_t n)
-{
-    loyalty_mpw_count(w, 0x80, 0xde, n);
+    } else {
+        loyalty_mpw_head(w, 0xdd, 4, n);
+    }
 }
 
 
@@ -562,28 +538,6 @@ loyalty_mpr_str(loyalty_mpr_t *r, const unsigned char **p, uint32_t *n)
     }
 
     *p = v.p;
-    *n = v.n;
-
-    return 0;
-}
-
-
-int
-loyalty_mpr_array(loyalty_mpr_t *r, uint32_t *n)
-{
-    loyalty_mpv_t         v;
-    const unsigned char  *start;
-
-    start = r->pos;
-
-    if (loyalty_mpr_next(r, &v) != 0
-        || (v.type != LOYALTY_MP_ARRAY
-            && !(v.type == LOYALTY_MP_MAP && v.n == 0)))
-    {
-        r->pos = start;
-        return -1;
-    }
-
     *n = v.n;
 
     return 0;

@@ -49,11 +49,9 @@ typedef struct {
 
 void loyalty_mpw_init(loyalty_mpw_t *w, void *buf, size_t size);
 void loyalty_mpw_nil(loyalty_mpw_t *w);
-void loyalty_mpw_bool(loyalty_mpw_t *w, int v);
 void loyalty_mpw_int(loyalty_mpw_t *w, int64_t v);
 void loyalty_mpw_str(loyalty_mpw_t *w, const void *p, size_t n);
 void loyalty_mpw_array(loyalty_mpw_t *w, uint32_t n);
-void loyalty_mpw_map(loyalty_mpw_t *w, uint32_t n);
 void loyalty_mpw_raw(loyalty_mpw_t *w, const void *p, size_t n);
 
 /*
@@ -76,9 +74,6 @@ int loyalty_mpr_int(loyalty_mpr_t *r, int64_t *i);   /* whole doubles too;
                                                         false and nil are 0,
                                                         true is unfit */
 int loyalty_mpr_str(loyalty_mpr_t *r, const unsigned char **p, uint32_t *n);
-int loyalty_mpr_array(loyalty_mpr_t *r, uint32_t *n);  /* an empty map is an
-                                                          empty array: Lua
-                                                          cannot tell */
 
 
 #endif /* _LOYALTY_MSGPACK_H_INCLUDED_ */
