@@ -193,27 +193,41 @@ local function fold(st, b)
 end
 
 
--- periods in a row from j on to the older side, and to the newer
+-- Periods in a row from j on to the older side, and to the newer; then how
+-- many of them there are up to the newest event, which is what awards are
+-- paid for: frozen periods behind it wait for the next one.
 
 local function older(b, j, carry)
-    local n = 0
+    local n, tail = 0, 0
 
     while j < 64 and b[j] > 0 do
+        if b[j] == 2 and tail == n then
+            tail = tail + 1
+        end
+
         n, j = n + 1, j + 1
     end
 
-    return j == 64 and n + carry or n
+    if j == 64 then
+        n = n + carry
+    end
+
+    return n, n - tail
 end
 
 
 local function newer(b, j)
-    local n = 0
+    local n, upto = 0, 0
 
     while j >= 0 and b[j] > 0 do
         n, j = n + 1, j - 1
+
+        if b[j + 1] == 1 then
+            upto = n
+        end
     end
 
-    return n
+    return n, upto
 end
 
 
@@ -582,8 +596,14 @@ local function late(c, rule, slot, st, period)
     end
 
     local was = b[t]
-    local x, y = newer(b, t - 1), older(b, t + 1, st[CARRY])
-    local m = x + 1 + y
+    local x, xe = newer(b, t - 1)
+    local y, ye = older(b, t + 1, st[CARRY])
+    local m, upto = x + 1 + y, xe > 0 and xe + 1 + y or 1 + y
+
+    -- a period that was frozen was part of one run already
+    if was == 2 then
+        ye, xe = xe > 0 and upto or ye, 0
+    end
 
     b[t] = 1
     fold(st, b)
@@ -593,11 +613,8 @@ local function late(c, rule, slot, st, period)
     end
 
     note(c, slot, period, newest(st, head(st)), st[BEST], 0, 0)
-
-    if was == 0 then
-        earned(st, rule, x, y, m)
-        pay(c, rule, slot, st, period - y, x > y and x or y, m)
-    end
+    earned(st, rule, xe, ye, upto)
+    pay(c, rule, slot, st, period - y, xe > ye and xe or ye, upto)
 end
 
 
@@ -736,9 +753,10 @@ local function run_at(st, b, period)
         return nil
     end
 
-    local y = older(b, t, st[CARRY])
+    local y, ye = older(b, t, st[CARRY])
+    local _, xe = newer(b, t - 1)
 
-    return period - y + 1, newer(b, t - 1) + y
+    return period - y + 1, xe > 0 and xe + y or ye
 end
 
 

@@ -158,6 +158,35 @@ is($e->state('j')->{states}{STRK}[9] - 1, 1, 'one spent, one earned');
 visit('j', 'late', $D0 + 1, $full);
 is($e->state('j')->{states}{STRK}[9] - 1, 1, 'nor when one is given back');
 
+# what a freeze covers before the streak breaks pays nothing, until a late
+# event stands on it or behind it
+
+my $cold = rule(granted => 2, max => 2, awards => [[3, 0, 10], [0, 2, 1]]);
+
+for my $case ([1, 1, 1, 'on the first of two frozen days'],
+              [2, 11, 3, 'on the second'],
+              [3, 12, 4, 'on the day behind them'])
+{
+    my ($day, $want, $length, $where) = @$case;
+    my $m = "cold$day";
+
+    visit($m, 1, $D0, $cold);
+    $r = visit($m, 2, $D0 + 6, $cold);
+    is_deeply(streak_entry($r), [8, 3, $D0 + 6, 1, 3, 3, 2],
+              "$where: broken behind two freezes");
+    is(points_of($r), 0, "$where: that pays nothing");
+    $r = visit($m, 3, $D0 + $day, $cold);
+    is(points_of($r), $want, "$where: a late event does, for $length days");
+    is(points_of($e->reverse($m, id => 'r', of => 3)), -$want,
+       "$where: and takes it along");
+}
+
+visit('tail', 1, $D0, $cold);
+visit('tail', 2, $D0 + 6, $cold);
+visit('tail', 3, $D0 - 2, $cold);
+is(points_of(visit('tail', 4, $D0 - 1, $cold)), 11,
+   'a run that is longer on its other side: frozen days are not paid');
+
 # a freeze over the end of the map
 
 my $deep = rule(granted => 70, max => 70);
