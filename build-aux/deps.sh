@@ -2,7 +2,8 @@
 # Installs the Debian packages that are missing, and does nothing at all
 # when none is.
 #
-#     deps.sh GROUP...         GROUP: build, run, test, lint, asan, fuzz, bench
+#     deps.sh GROUP...         GROUP: build, run, test, lint, asan, fuzz, bench,
+#                              node
 #
 # Needs root or sudo only when something is missing.  Servers that come with
 # the packages are not started: the demo and the tests run their own.
@@ -35,6 +36,9 @@ for group; do
     bench)
         more="nginx redis-server perl wrk nghttp2-client
               libnginx-mod-http-lua lua-nginx-redis lua-cjson"
+        ;;
+    node)
+        more="nodejs npm"
         ;;
     *)
         echo "deps.sh: unknown group \"$group\"" >&2

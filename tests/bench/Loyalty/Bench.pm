@@ -385,6 +385,8 @@ sub start_node {
     if (!-e "$modules/node_modules/fastify") {
         $self->say('installing Fastify and ioredis');
         make_path($modules);
+        system("command -v node npm > /dev/null || "
+               . "'$root/build-aux/deps.sh' node 1>&2");
         system("cp '$root/tests/bench/others/package.json' '$modules' && "
                . "cd '$modules' && npm install --no-audit --no-fund "
                . '--no-package-lock --loglevel=error > npm.log 2>&1');
