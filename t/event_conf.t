@@ -72,6 +72,8 @@ good('the member of the server', $program,
      'loyalty_member $remote_user; location /m/ { loyalty_member_api shop; }');
 good('the member of http', "$program loyalty_member \$remote_user;",
      'location /m/ { loyalty_member_api shop; }');
+good('no member', $program,
+     'location /m/ { loyalty_member_api shop; loyalty_member ""; }');
 good('metrics', $program, 'location = /metrics { loyalty_metrics; }');
 good('no program', '', 'location = /metrics { loyalty_metrics; }');
 good('everything at once', $program, <<'END');
@@ -105,7 +107,10 @@ bad('the same twice', qr/is duplicate or the location has another API/,
 bad('metrics twice', qr/is duplicate/, $program,
     'location /e/ { loyalty_metrics; loyalty_metrics; }');
 bad('two members', qr/is duplicate/, $program,
-    'loyalty_member a; loyalty_member b;');
+    'loyalty_member $remote_user; loyalty_member $arg_b;');
+bad('one member for all',
+    qr/"remote_user" for everybody: a variable.* in .*nginx\.conf:11/, $program,
+    "\nlocation /m/ { loyalty_member_api shop;\nloyalty_member remote_user; }");
 bad('too many words', qr/invalid number of arguments/, $program,
     'location /e/ { loyalty_event_api shop trusted now; }');
 bad('not in a location', qr/is not allowed here/, $program,
@@ -119,7 +124,8 @@ for my $location ('~ ^/e/', '~* ^/e/', '= /e', '@e') {
         "location $location { loyalty_event_api shop trusted; }");
     bad("location $location for members",
         qr/"loyalty_member_api" cannot be used in location/, $program,
-        "location $location { loyalty_member_api shop; loyalty_member x; }");
+        "location $location { loyalty_member_api shop;
+         loyalty_member \$remote_user; }");
 }
 
 

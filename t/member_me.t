@@ -53,7 +53,7 @@ location /fixed/ {
 
 location /tab/ {
     loyalty_member_api shop;
-    loyalty_member "a\tb";
+    loyalty_member "a\tb$http_x_extra";
 }
 
 location /page.html {

@@ -20,6 +20,8 @@ typedef struct {
 
 static char *ngx_http_loyalty_api(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_http_loyalty_member_directive(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
 static char *ngx_http_loyalty_metrics_directive(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 static ngx_int_t ngx_http_loyalty_location_check(ngx_conf_t *cf);
@@ -63,7 +65,7 @@ static ngx_command_t  ngx_http_loyalty_commands[] = {
 
     { ngx_string("loyalty_member"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_set_complex_value_slot,
+      ngx_http_loyalty_member_directive,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_loyalty_loc_conf_t, member),
       NULL },
@@ -163,6 +165,36 @@ ngx_http_loyalty_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     clcf->handler = (llcf->api == NGX_HTTP_LOYALTY_EVENT_API)
                     ? ngx_http_loyalty_event_api
                     : ngx_http_loyalty_member_api;
+
+    return NGX_CONF_OK;
+}
+
+
+/* a "$" that was forgotten would give one account to all members */
+
+static char *
+ngx_http_loyalty_member_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_loyalty_loc_conf_t *llcf = conf;
+
+    char       *rv;
+    ngx_str_t  *value;
+
+    rv = ngx_http_set_complex_value_slot(cf, cmd, conf);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    value = cf->args->elts;
+
+    if (llcf->member->lengths == NULL && value[1].len) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"loyalty_member\" is \"%V\" for everybody: a "
+                           "variable, such as \"$remote_user\", is expected",
+                           &value[1]);
+        return NGX_CONF_ERROR;
+    }
 
     return NGX_CONF_OK;
 }
