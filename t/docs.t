@@ -152,6 +152,15 @@ END
 );
 
 is($limited->redis->call('ACL', split ' ', $acl), 'OK', 'access list');
+
+# there is an old library to delete
+my ($select, $kept, $library) = $limited->redis->pipeline(
+    ['SELECT', 1],
+    ['HSET', 'loyalty:libraries', 'aaaaaaaaaaaa', 1],
+    ['FUNCTION', 'LOAD', "#!lua name=loyalty_aaaaaaaaaaaa\n"
+     . "redis.register_function('old', function() return 1 end)"]);
+is("$library", 'loyalty_aaaaaaaaaaaa', 'an old library');
+
 $limited->start;
 
 # so many that records leave the member's string
@@ -166,6 +175,11 @@ is($limited->reversal('e40', { id => 'r2', member => 'm' })->status, 200,
    'a reversal of a new one');
 is($limited->me('m')->status, 200, 'the account');
 is($limited->history('m')->status, 200, 'the history');
+ok($limited->wait_for(sub {
+    !$limited->redis->call('HEXISTS', 'loyalty:libraries', 'aaaaaaaaaaaa') }),
+   'the old library is forgotten');
+is(() = $limited->log =~ /deleted function library loyalty_a/g, 1,
+   'and deleted');
 is_deeply($limited->redis->call('ACL', 'LOG'), [], 'nothing was denied');
 
 

@@ -25,6 +25,10 @@ const ngx_str_t  ngx_http_loyalty_functions[] = {
 };
 
 
+const ngx_str_t  ngx_http_loyalty_library_hash =
+    ngx_string(LOYALTY_LIBRARY_HASH);
+
+
 ngx_uint_t
 ngx_http_loyalty_library_missing(loyalty_resp_reply_t *reply)
 {

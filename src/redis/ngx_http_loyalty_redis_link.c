@@ -180,7 +180,7 @@ ngx_http_loyalty_link_ready(ngx_http_loyalty_link_t *link)
 
     ngx_http_loyalty_link_wake(link->worker);
 
-    return NGX_OK;
+    return ngx_http_loyalty_libraries(link);
 }
 
 
@@ -243,6 +243,13 @@ static void
 ngx_http_loyalty_link_ping(ngx_http_loyalty_link_t *link)
 {
     ngx_str_t  ping = ngx_string("PING");
+
+    if (ngx_http_loyalty_libraries_due(link) && !ngx_exiting) {
+        if (ngx_http_loyalty_libraries(link) != NGX_OK) {
+            ngx_http_loyalty_link_lost(link);
+            return;
+        }
+    }
 
     if (!link->active && ngx_http_loyalty_lists_total(link) == 0
         && !ngx_exiting)

@@ -44,6 +44,9 @@
 #define NGX_HTTP_LOYALTY_REDIS_STABLE   1000      /* ms */
 #define NGX_HTTP_LOYALTY_REDIS_REMIND   10000     /* ms to the next line */
 #define NGX_HTTP_LOYALTY_REDIS_RELOAD   1000      /* ms between failed loads */
+#define NGX_HTTP_LOYALTY_REDIS_HASH     12        /* digits in a library's name
+                                                   */
+#define NGX_HTTP_LOYALTY_REDIS_OLD      32        /* libraries looked at */
 
 
 typedef struct ngx_http_loyalty_link_s    ngx_http_loyalty_link_t;
@@ -227,6 +230,7 @@ struct ngx_http_loyalty_link_s {
     ngx_msec_t                        progress;   /* the last reply */
     ngx_msec_t                        ready_at;
     ngx_msec_t                        load_failed_at;
+    ngx_msec_t                        used_at;    /* the library, as told */
     ngx_uint_t                        failures;   /* to connect, in a row */
 
     ngx_uint_t                        trouble;    /* _trouble_e, now */
@@ -270,6 +274,14 @@ struct ngx_http_loyalty_worker_s {
     ngx_uint_t                        weakness;   /* of the store, as it was
                                                      logged */
     u_char                           *in;
+
+    /* libraries to delete, the last one first */
+    ngx_uint_t                        nold;
+    u_char                            old[NGX_HTTP_LOYALTY_REDIS_OLD]
+                                         [NGX_HTTP_LOYALTY_REDIS_HASH];
+    ngx_msec_t                        asked_at;
+    unsigned                          asked:1;    /* which there are */
+    unsigned                          refused:1;  /* was logged */
 };
 
 
@@ -340,12 +352,21 @@ ngx_int_t ngx_http_loyalty_greeting_names(ngx_http_loyalty_link_t *link);
 /* library.c */
 
 extern const ngx_str_t  ngx_http_loyalty_functions[];
+extern const ngx_str_t  ngx_http_loyalty_library_hash;
 
 ngx_uint_t ngx_http_loyalty_library_missing(loyalty_resp_reply_t *reply);
 
 /* op was answered so: it is held, and the library loaded */
 ngx_int_t ngx_http_loyalty_library_load(ngx_http_loyalty_link_t *link,
     ngx_http_loyalty_op_t *op);
+
+/* libraries.c */
+
+/* says that ours is in use, and deletes those that are not */
+ngx_int_t ngx_http_loyalty_libraries(ngx_http_loyalty_link_t *link);
+
+/* that was a day ago */
+ngx_uint_t ngx_http_loyalty_libraries_due(ngx_http_loyalty_link_t *link);
 
 /* errors.c */
 
