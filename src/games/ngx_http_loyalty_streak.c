@@ -564,6 +564,9 @@ ngx_http_loyalty_streak_today(ngx_http_loyalty_streak_conf_t *scf,
 
     if (held < 0 || (scf->freezes == 0 && scf->earn_every == 0)) {
         held = scf->freezes;
+
+    } else if (held > scf->max) {
+        held = scf->max;
     }
 
     if (numbers[NGX_HTTP_LOYALTY_STREAK_TOTAL] <= 0) {

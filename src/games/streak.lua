@@ -720,6 +720,8 @@ apply[3] = function(c, rule, args, i)
         st[FREEZES] = 0
     elseif st[FREEZES] == 0 then
         st[FREEZES] = rule[4] + 1
+    elseif st[FREEZES] > rule[6] + 1 then
+        st[FREEZES] = rule[6] + 1       -- a reversal does not know the rule
     end
 
     local d, last = period - st[TOP], head(st)

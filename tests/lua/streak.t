@@ -158,6 +158,17 @@ is($e->state('j')->{states}{STRK}[9] - 1, 1, 'one spent, one earned');
 visit('j', 'late', $D0 + 1, $full);
 is($e->state('j')->{states}{STRK}[9] - 1, 1, 'nor when one is given back');
 
+# nor after a reversal has given some back, nor when the rule allows fewer
+
+my $few = rule(granted => 2, earn => 2, max => 2);
+visit('few', $_, $D0 + $_, $few) for 0, 1, 3, 4;
+is($e->state('few')->{states}{STRK}[9] - 1, 2, 'two are held, one day frozen');
+$e->reverse('few', id => 'r', of => 1);
+visit('few', 5, $D0 + 4, $few);
+is($e->state('few')->{states}{STRK}[9] - 1, 2, 'it comes back, two are held');
+visit('few', 6, $D0 + 4, rule(granted => 1, max => 1));
+is($e->state('few')->{states}{STRK}[9] - 1, 1, 'the rule now allows one');
+
 # what a freeze covers before the streak breaks pays nothing, until a late
 # event stands on it or behind it
 
