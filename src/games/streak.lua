@@ -743,10 +743,11 @@ end
 
 
 -- What a reversal leaves of the awards.  Each is looked for in the run of
--- its period, or in what a split left beside it.  One of a series (every)
--- whose run is too short now may stand for a lower number of the series
--- that the run reaches and was not paid: what stays is the rule applied to
--- what remains.  The rest is taken back.
+-- its period, or in what a split left beside it.  One whose run is too short
+-- now may stand for another run of the map that was not paid what it is long
+-- enough for, and one of a series (every) for a lower number of the series:
+-- what stays is the rule applied to what remains, in whatever order it is
+-- reversed.  The rest is taken back.
 
 local function run_at(st, b, period)
     local t = st[TOP] - period
@@ -770,32 +771,41 @@ local function keep(kept, period, n, paid, j)
 end
 
 
-local function relabel(st, b, kept, paid, j)
-    local every = paid[j + 2]
-
-    if every == 0 then
-        return false
+local function is_kept(kept, at, n, paid, j)
+    for k = 1, #kept, 5 do
+        if kept[k] == at and kept[k + 1] == n and kept[k + 2] == paid[j + 2]
+           and kept[k + 3] == paid[j + 3] and kept[k + 4] == paid[j + 4]
+        then
+            return true
+        end
     end
+end
 
-    for period = paid[j], paid[j] + 1 do
-        local start, length = run_at(st, b, period)
 
-        for n = start and length - length % every or 0, 1, -every do
-            local at, free = start + n - 1, true
+local function relabel(st, b, kept, paid, j)
+    local every, top = paid[j + 2], st[TOP]
+    local step = every > 0 and every or paid[j + 1]
 
-            for k = 1, #kept, 5 do
-                if kept[k] == at and kept[k + 1] == n and kept[k + 2] == every
-                   and kept[k + 3] == paid[j + 3]
-                then
-                    free = false
-                    break
-                end
-            end
+    for t = 0, 63 do
+        local start, length
 
-            if free then
-                keep(kept, at, n, paid, j)
+        if t == 0 or b[t - 1] == 0 then
+            start, length = run_at(st, b, top - t)
+        end
+
+        local n = start and length - length % step or 0
+
+        if every == 0 and n > 0 then
+            n = step
+        end
+
+        while n > 0 and start + n - 1 > top - 64 do
+            if not is_kept(kept, start + n - 1, n, paid, j) then
+                keep(kept, start + n - 1, n, paid, j)
                 return true
             end
+
+            n = n - step
         end
     end
 end

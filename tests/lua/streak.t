@@ -88,6 +88,16 @@ $e->reverse('w', id => "q$_", of => $_) for 1 .. 6, 100, 101;
 is($e->balance('w'), 0, 'all gone');
 is($e->state('w')->{states}{STRK}, 0, 'and the streak');
 
+# in whatever order it is reversed
+
+for my $order ([4, 3], [3, 4], [5, 7], [7, 5], [3, 5, 4], [5, 3, 4]) {
+    my $m = "order@$order";
+    visit($m, $_, $D0 + $_, $awards) for 1 .. 7;
+    $e->reverse($m, id => "r$_", of => $_) for @$order;
+    is($e->balance($m), "@$order" =~ /3 5 4|5 3 4/ ? 0 : 10,
+       "without @$order: what the days that remain are worth");
+}
+
 # what an old run was paid goes when the streak goes
 
 visit('old', $_, $D0 + $_, $awards) for 0 .. 2;
