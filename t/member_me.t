@@ -181,6 +181,7 @@ for my $path ('', 'you', 'me/', 'mex', 'me/historyx', 'me/history/x',
     my $r = $t->get("/loyalty/$path", %who);
 
     is($r->status . ' ' . $r->code, '404 unknown_path', "path \"$path\"");
+    like($r->json->{detail}, qr{me/history}, 'and which there are');
 }
 
 is($t->get('/loyalty/%6d%65', %who)->status, 200, 'an escaped path');

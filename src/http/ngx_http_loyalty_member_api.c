@@ -60,6 +60,7 @@ ngx_http_loyalty_member_api(ngx_http_request_t *r)
     ngx_http_loyalty_member_ctx_t  *ctx;
 
     static ngx_str_t  allow = ngx_string("GET, HEAD");
+    static ngx_str_t  paths = ngx_string("me and me/history are what there is");
 
     rc = ngx_http_discard_request_body(r);
 
@@ -73,7 +74,7 @@ ngx_http_loyalty_member_api(ngx_http_request_t *r)
 
     if (ngx_http_loyalty_member_path(r, &history) != NGX_OK) {
         return ngx_http_loyalty_member_problem(r,
-                              NGX_HTTP_LOYALTY_P_UNKNOWN_PATH, NULL, NULL);
+                            NGX_HTTP_LOYALTY_P_UNKNOWN_PATH, &paths, NULL);
     }
 
     if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
