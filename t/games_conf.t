@@ -69,7 +69,8 @@ accepted("earn purchase points 1 per=1000.00;\n", 'earn per 1000');
 
 refused('earn purchase points;', 1, 'expects EVENT WALLET POINTS',
         'earn without points');
-refused("\nearn purchase gems 1;", 2, 'unknown wallet "gems"',
+refused("\nearn purchase gems 1;", 2, 'unknown wallet "gems": '
+        . 'loyalty_program "shop" has no such "wallet" directive',
         'earn for an unknown wallet');
 refused('earn purchase points 0;', 1, 'invalid points "0"', 'earn nothing');
 refused('earn purchase points -1;', 1, 'invalid points "-1"',

@@ -269,8 +269,10 @@ ngx_http_loyalty_earn_init(ngx_conf_t *cf,
     wallet = ngx_http_loyalty_wallet(program, &ecf->wallet);
     if (wallet == NULL) {
         ngx_http_loyalty_conf_error(cf, &rule->place,
-                                    "unknown wallet \"%V\" in \"earn\"",
-                                    &ecf->wallet);
+                                    "unknown wallet \"%V\": "
+                                    "loyalty_program \"%V\" has no such "
+                                    "\"wallet\" directive",
+                                    &ecf->wallet, &program->name);
         return NGX_ERROR;
     }
 
