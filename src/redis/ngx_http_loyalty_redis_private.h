@@ -44,8 +44,7 @@
 #define NGX_HTTP_LOYALTY_REDIS_STABLE   1000      /* ms */
 #define NGX_HTTP_LOYALTY_REDIS_REMIND   10000     /* ms to the next line */
 #define NGX_HTTP_LOYALTY_REDIS_RELOAD   1000      /* ms between failed loads */
-#define NGX_HTTP_LOYALTY_REDIS_HASH     12        /* digits in a library's name
-                                                   */
+#define NGX_HTTP_LOYALTY_REDIS_HASH     12        /* digits of a library */
 #define NGX_HTTP_LOYALTY_REDIS_OLD      32        /* libraries looked at */
 
 
