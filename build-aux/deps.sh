@@ -31,7 +31,7 @@ for group; do
         more="dpkg-dev zlib1g-dev"
         ;;
     fuzz)
-        more="clang"
+        more="clang libclang-rt-dev"
         ;;
     bench)
         more="nginx redis-server perl wrk nghttp2-client
