@@ -784,7 +784,7 @@ end
 
 local function relabel(st, b, kept, paid, j)
     local every, top = paid[j + 2], st[TOP]
-    local step = every > 0 and every or paid[j + 1]
+    local stride = every > 0 and every or paid[j + 1]
 
     for t = 0, 63 do
         local start, length
@@ -793,10 +793,10 @@ local function relabel(st, b, kept, paid, j)
             start, length = run_at(st, b, top - t)
         end
 
-        local n = start and length - length % step or 0
+        local n = start and length - length % stride or 0
 
         if every == 0 and n > 0 then
-            n = step
+            n = stride
         end
 
         while n > 0 and start + n - 1 > top - 64 do
@@ -805,7 +805,7 @@ local function relabel(st, b, kept, paid, j)
                 return true
             end
 
-            n = n - step
+            n = n - stride
         end
     end
 end
