@@ -13,6 +13,7 @@
 
 #define NGX_HTTP_LOYALTY_SHARE_LINES  NGX_HTTP_LOYALTY_WINDOW
 #define NGX_HTTP_LOYALTY_SHARE_BYTES  (256 * 1024)
+#define NGX_HTTP_LOYALTY_YIELD        60000       /* ms */
 
 #define NGX_HTTP_LOYALTY_LINE_FIRST   512
 #define NGX_HTTP_LOYALTY_BLOCK        32768       /* of the response */
@@ -59,6 +60,7 @@ static ngx_http_loyalty_batch_t *ngx_http_loyalty_batch_create(
 static ngx_uint_t ngx_http_loyalty_batch_count(ngx_str_t *body);
 static void ngx_http_loyalty_batch_event(ngx_event_t *ev);
 static void ngx_http_loyalty_batch_go(ngx_http_loyalty_batch_t *batch);
+static void ngx_http_loyalty_batch_yield(ngx_http_loyalty_batch_t *batch);
 static size_t ngx_http_loyalty_batch_start(ngx_http_loyalty_batch_t *batch,
     ngx_http_loyalty_line_t *line);
 static json_t *ngx_http_loyalty_batch_next(ngx_http_loyalty_batch_t *batch,
@@ -211,6 +213,10 @@ ngx_http_loyalty_batch_event(ngx_event_t *ev)
     batch = ev->data;
     c = batch->request->connection;
 
+    if (ev->timer_set) {
+        ngx_del_timer(ev);
+    }
+
     if (!ngx_http_loyalty_event_waits(batch->request, batch)) {
         return;
     }
@@ -242,7 +248,7 @@ ngx_http_loyalty_batch_go(ngx_http_loyalty_batch_t *batch)
         if (n == NGX_HTTP_LOYALTY_SHARE_LINES
             || bytes > NGX_HTTP_LOYALTY_SHARE_BYTES)
         {
-            ngx_post_event(&batch->event, &ngx_posted_next_events);
+            ngx_http_loyalty_batch_yield(batch);
             break;
         }
 
@@ -259,6 +265,19 @@ ngx_http_loyalty_batch_go(ngx_http_loyalty_batch_t *batch)
     if (batch->written == batch->total) {
         ngx_http_loyalty_batch_end(batch);
     }
+}
+
+
+/*
+ * A worker that is to leave does so as soon as no timer is left, whatever is
+ * posted: the timer, which never comes, keeps it until the event has.
+ */
+
+static void
+ngx_http_loyalty_batch_yield(ngx_http_loyalty_batch_t *batch)
+{
+    ngx_post_event(&batch->event, &ngx_posted_next_events);
+    ngx_add_timer(&batch->event, NGX_HTTP_LOYALTY_YIELD);
 }
 
 
@@ -557,6 +576,10 @@ ngx_http_loyalty_batch_cleanup(ngx_http_loyalty_batch_t *batch)
 
     if (batch->event.posted) {
         ngx_delete_posted_event(&batch->event);
+    }
+
+    if (batch->event.timer_set) {
+        ngx_del_timer(&batch->event);
     }
 
     for (i = 0; i < NGX_HTTP_LOYALTY_WINDOW; i++) {
