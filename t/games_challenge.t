@@ -357,6 +357,43 @@ is($shop->send('p', bought(item('b', 'y', 1))), '', 'no amount, no count');
 is($shop->send('once_amount'), '', 'nor for an event without');
 
 
+# ---- what came past the goal, when the goal is no longer reached ----
+
+$shop->member('past');
+my @past;
+for my $n (1 .. 4) {
+    $shop->send('l', at => '2026-03-10T10:00:00Z');
+    push @past, $shop->last_id;
+}
+
+is($shop->reverse($past[0]), '', 'the surplus goes without an effect');
+is($shop->reverse($past[1]), '', 'all of it');
+is($shop->reverse($past[3]), 'late 1/2 [2026-03-10]; '
+   . '-1 points (challenge late) =0', 'one event is left');
+is($shop->reverse($past[2]), 'late 0/2 [2026-03-10]', 'and none');
+
+$shop->member('past 2');
+@past = ();
+for my $n (1 .. 4) {
+    $shop->send('l', at => '2026-03-10T10:00:00Z');
+    push @past, $shop->last_id;
+}
+
+$shop->reverse($_) for @past[0, 1, 2];
+is($shop->reverse($past[3]), 'late 0/2 [2026-03-10]',
+   'reversed last, it has the goal');
+
+$shop->member('past 3');
+@past = ();
+for my $store (1 .. 4) {
+    $shop->send('store', data => { store => $store });
+    push @past, $shop->last_id;
+}
+
+$shop->reverse($_) for @past[0, 1, 2];
+is($shop->reverse($past[3]), 'stores 0/2', 'of distinct values, too');
+
+
 # ---- the form of the effect ----
 
 {

@@ -216,16 +216,23 @@ ngx_http_loyalty_challenge_effect(ngx_http_loyalty_program_t *program,
 
     ccf = (rule != NULL) ? rule->conf : NULL;
 
+    /* what came after the completion, reversed when that no longer stands */
+
+    if (goal == 0 && ccf != NULL) {
+        goal = ccf->goal;
+    }
+
     loyalty_out_lit(out, "{\"type\":\"challenge\",\"name\":");
     loyalty_out_str(out, name->data, name->len);
     loyalty_out_lit(out, ",\"progress\":");
-    ngx_http_loyalty_challenge_number(program, ccf, ngx_min(progress, goal),
-                                      out);
+    ngx_http_loyalty_challenge_number(program, ccf,
+                                      (goal != 0) ? ngx_min(progress, goal)
+                                                  : progress, out);
     loyalty_out_lit(out, ",\"goal\":");
     ngx_http_loyalty_challenge_number(program, ccf, goal, out);
     loyalty_out_lit(out, ",\"completed\":");
 
-    if (progress >= goal) {
+    if (goal != 0 && progress >= goal) {
         loyalty_out_lit(out, "true");
     } else {
         loyalty_out_lit(out, "false");
