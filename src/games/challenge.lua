@@ -223,11 +223,12 @@ local function prune_periods(st, keep_open, keep_done)
 end
 
 
--- the same for windows that began at a time; open ones need max_event_age
+-- the same for windows that began at a time; open ones need max_event_age,
+-- and completed ones remember on top of it: an event may have come late
 
 local function prune_windows(c, st, window)
-    local done = c.now - c.program[2] - window
     local open = c.now - (c.program[6] or c.program[2]) - window
+    local done = open - c.program[2]
     local j = 5
 
     while j <= #st do

@@ -48,8 +48,12 @@ ngx_http_loyalty_challenge_args(ngx_http_loyalty_program_t *program,
                                                          event->at));
         loyalty_mpw_int(w, ngx_http_loyalty_games_period(program, gcf,
                                       event->now - program->max_event_age));
+
+        /* an event may have come late, and can be reversed from then on */
+
         loyalty_mpw_int(w, ngx_http_loyalty_games_period(program, gcf,
-                                      event->now - program->remember));
+                                      event->now - program->remember
+                                      - program->max_event_age));
     }
 
     role_pos = w->pos;

@@ -231,13 +231,37 @@ hit('old', $one, [2], at => $T);
 is(ordinals('old'), '1 3 4',
    'open ones as long as events for them may come, completed ones longer');
 hit('old', $one, [2], at => $T - 100 * $DAY);
-$e->{now} += 76 * $DAY;
-hit('old', $one, [2], at => $T + 76 * $DAY);
+$e->{now} += 83 * $DAY;
+hit('old', $one, [2], at => $T + 83 * $DAY);
 is(ordinals('old'), '6', 'and those no longer than they can be reversed');
 $e->{now} = $T;
 
 hit('crowd', $one, [2]) for 1 .. 260;
 is(ordinals('crowd'), join(' ', 6 .. 260), 'at most 255, the newest');
+
+
+# an event that came late is remembered from then on, and its instance with it
+
+for my $shape ($WINDOW, $OPENS) {
+    my $late = Engine->new(remember => 8 * $DAY);
+    my $r = rule(goal => 1, shape => $shape, window => $DAY, awards => [5]);
+    my $send = sub {
+        my ($id, $day, $role) = @_;
+        my $reply = $late->event('l', id => $id, at => $T + $day * $DAY,
+                                 rules => [[$r, $shape == $OPENS ? $role : ()]]);
+        die $reply->{code} if $reply->{code};
+    };
+
+    $late->{now} = $T + 6 * $DAY;
+    $send->('o1', 0, 2) if $shape == $OPENS;
+    $send->('a', 0, 1);
+    is($late->balance('l'), 5, "shape $shape: completed, six days late");
+
+    $late->{now} = $T + 13 * $DAY;
+    $send->("o$_", 13, 2) for 2 .. 3;
+    is(pts($late->reverse('l', id => 'r', of => 'a')), -5,
+       "shape $shape: its award is taken back a week later");
+}
 
 
 # The model: once ever and every period, sums with parts, at random.
