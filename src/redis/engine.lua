@@ -523,37 +523,61 @@ local function use_up(left)
 end
 
 
+-- What the event's amount loses with its items: as much as they do, or their
+-- share where they make up all of it but a discount, so that the last of
+-- them takes the last of it.
+
+local function amount_lost(left, body, worth, lost)
+    local amount, before = left.amount_was, 0
+
+    for k = 2, #left.was, 2 do
+        before = before + left.was[k]
+    end
+
+    if worth < (body[4] or 0) or before == amount then
+        return lost < amount and lost or amount
+    end
+
+    return before > 0 and share(amount, lost, before) or 0
+end
+
+
+-- takes the lines of a reversal by items off the event
+
+local function return_items(left, body, lines)
+    local items, worth, lost = body[6], 0, 0
+
+    if not items then
+        return 'invalid_field'
+    end
+
+    for k = 4, #items, 4 do
+        worth = worth + (items[k] > 0 and items[k] or 0)
+    end
+
+    for k = 1, #lines, 4 do
+        local v, code = return_line(left, items, lines[k], lines[k + 1],
+                                    lines[k + 2], lines[k + 3])
+        if code then
+            return code
+        end
+
+        lost = lost + v
+    end
+
+    left.amount_is = left.amount_was - amount_lost(left, body, worth, lost)
+
+    if all_returned(left) and (left.amount_is == 0 or worth == 0) then
+        use_up(left)
+    end
+end
+
+
 -- applies what the reversal asks for; returns a code when it cannot
 
 local function reduce(left, body, amount, lines)
-    local items = body[6]
-
     if lines then
-        if not items then
-            return 'invalid_field'
-        end
-
-        local priced = false
-
-        for k = 4, #items, 4 do
-            priced = priced or items[k] > 0
-        end
-
-        for k = 1, #lines, 4 do
-            local lost, code = return_line(left, items, lines[k],
-                                           lines[k + 1], lines[k + 2],
-                                           lines[k + 3])
-            if code then
-                return code
-            end
-
-            left.amount_is = left.amount_is > lost and left.amount_is - lost
-                             or 0
-        end
-
-        if all_returned(left) and (left.amount_is == 0 or not priced) then
-            use_up(left)
-        end
+        return return_items(left, body, lines)
 
     elseif amount then
         if not body[4] then

@@ -125,6 +125,40 @@ is($e->balance('items'), 0, 'all items back');
 is($e->reverse('items', id => 'i6', of => '1')->{code}, 'over_reversal',
    'returned to the last item is used up');
 
+# a discount on the whole: an item takes its share of the amount
+
+my @both = ($dollar, [earn(7, 1, basis => 0, hash => 'FLAT')]);
+my @pair = ('a', '', 1, 1000, 'b', '', 3, 3000);
+
+$e->event('disc', id => '1', amount => 2000, items => \@pair,
+          rules => \@both);
+$e->reverse('disc', id => 'r1', of => '1', items => ['a', '', -1, -1]);
+is($e->balance('disc'), 15 + 7, 'a quarter of what was paid');
+$e->reverse('disc', id => 'r2', of => '1', items => ['b', '', 1, -1]);
+is($e->balance('disc'), 10 + 7, 'another');
+$e->reverse('disc', id => 'r3', of => '1', items => ['b', '', -1, -1]);
+is($e->balance('disc'), 0, 'the last item takes the rest');
+
+# and after a reversal by amount, whose share of the items is rounded
+
+@pair = ('a', '', 1, 100, 'b', '', 1, 100);
+$e->event('cent', id => '1', amount => 200, items => \@pair,
+          rules => \@both);
+$e->reverse('cent', id => 'r1', of => '1', amount => 1);
+$e->reverse('cent', id => "r$_", of => '1', items => [$_, '', -1, -1])
+    for 'a', 'b';
+is($e->balance('cent'), 0, 'no cent keeps the event alive');
+
+# what the items do not make up, such as postage, stays with the event
+
+$e->event('post', id => '1', amount => 700, items => \@pair,
+          rules => \@both);
+$e->reverse('post', id => "r$_", of => '1', items => [$_, '', -1, -1])
+    for 'a', 'b';
+is($e->balance('post'), 5 + 7, 'five for postage, seven for the event');
+$e->reverse('post', id => 'r', of => '1');
+is($e->balance('post'), 0, 'until it is reversed itself');
+
 # below zero, and owed
 
 my $n = Engine->new(wallets => ['WPTS', 1]);
