@@ -656,7 +656,8 @@ local function take_back(keys, now, needle, rest, of, amount, items, member,
     local record, pos, seq = lookup(c, keys[2], of)
     local body = record and body_of(record)
 
-    if not body or body[3] == 0 then
+    -- one that is only still there: its instances may be gone
+    if not body or body[3] == 0 or expired(c, record) then
         return 'Eunknown_event'
     end
 

@@ -246,6 +246,18 @@ is($late->ledger('f'), $late->balance('f'), 'ledger after a long pause');
 is($late->event('f', id => 'e10', fp => 'new', amount => 100,
                 rules => [$dollar])->{dup}, 0, 'a forgotten id is new');
 
+# a reversal is possible for remember, wherever the record is by then
+
+$late->event('r', id => $_, amount => 100, rules => [$dollar]) for 'a', 'b';
+$late->{now} += 86400e3;
+is($late->reverse('r', id => 'ra', of => 'a')->{code}, undef,
+   'a reversal when remember has just passed');
+$late->{now} += 1000;
+is($late->reverse('r', id => 'rb', of => 'b')->{code}, 'unknown_event',
+   'a second later the event is no longer remembered');
+is($late->reverse('r', id => 'ra', of => 'a')->{dup}, 1,
+   'a repeat still finds its own');
+
 # alias and feed
 
 my ($m, $x, $feed, $al) = $e->keys_of('a');
