@@ -237,4 +237,14 @@ reload();
 is($shop->send('visit', at => $at[8]), 'daily 2/5 2026-03-08',
    '00:00 is what is understood without day_starts');
 
+$streak{daily}{freeze} = '3';
+reload();
+$shop->member('held');
+$shop->send('visit');
+is($shop->me('streaks', 'daily')->{freezes}, 3, 'three freezes are held');
+
+$streak{daily}{freeze} = '1';
+reload();
+is($shop->me('streaks', 'daily')->{freezes}, 1, 'the rule allows one now');
+
 done_testing();
