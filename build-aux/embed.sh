@@ -3,10 +3,10 @@
 #
 #     embed.sh SRC OUT
 #
-# SRC/redis/prelude.lua, SRC/games/*.lua (each in a block of its own) and
-# SRC/redis/engine.lua make OUT/loyalty.lua.  @H@ stands for the library's
-# own name in it: the first 12 hex digits of SHA-256 of the text with @H@
-# still in place, so that two versions live side by side in one Redis.
+# SRC/redis/prelude.lua, SRC/games/*.lua (each game in a block of its own),
+# SRC/redis/engine.lua and reversal.lua make OUT/loyalty.lua.  @H@ stands for
+# the library's own name in it: the first 12 hex digits of SHA-256 of the text
+# with @H@ still in place, so that two versions live side by side in one Redis.
 # OUT/loyalty_library.h holds the same bytes for C.
 
 set -eu
@@ -20,7 +20,8 @@ tmp=$out/loyalty_library.$$
 mkdir -p "$out"
 trap 'rm -f "$tmp".*' EXIT
 
-for file in "$src/redis/prelude.lua" "$src/redis/engine.lua"; do
+for file in "$src/redis/prelude.lua" "$src/redis/engine.lua" \
+            "$src/redis/reversal.lua"; do
     if [ ! -f "$file" ]; then
         echo "embed.sh: $file is missing" >&2
         exit 1
@@ -31,15 +32,30 @@ done
     echo '#!lua name=loyalty_@H@'
     cat "$src/redis/prelude.lua"
 
+    # a game in several files: GAME.lua, then GAME-*.lua in the same block
+
     for file in "$src"/games/*.lua; do
+        case "${file##*/}" in
+        *-*)
+            continue
+            ;;
+        esac
+
         if [ -f "$file" ]; then
             echo 'do'
             cat "$file"
+
+            for part in "${file%.lua}"-*.lua; do
+                if [ -f "$part" ]; then
+                    cat "$part"
+                fi
+            done
+
             echo 'end'
         fi
     done
 
-    cat "$src/redis/engine.lua"
+    cat "$src/redis/engine.lua" "$src/redis/reversal.lua"
 } > "$tmp.source"
 
 hash=$(sha256sum < "$tmp.source" | cut -c1-12)
