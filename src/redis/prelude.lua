@@ -4,8 +4,8 @@
 -- docs/internals.md describes the bytes.
 --
 -- The library is one chunk: this file, then each game in a block of its
--- own, then engine.lua and reversal.lua.  A game registers its transitions here and never
--- names another game.
+-- own, then engine.lua and reversal.lua.  A game registers its transitions
+-- here and never names another game.
 --
 -- Nothing of string, math, table, bit, struct or cmsgpack exists while the
 -- library is loaded, so they are bound on the first call.
