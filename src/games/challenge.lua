@@ -328,7 +328,7 @@ end
 
 apply[2] = function(c, rule, args, i)
     local mode, shape = rule[4], rule[5]
-    local slot = slot_of(c, rule[2])
+    local slot = c.slot_index[rule[2]] or slot_of(c, rule[2])
     local st = state_of(c, slot)
     local a1, a2, a3, k, list, which
 

@@ -56,7 +56,7 @@ apply[1] = function(c, rule, args, i)
     end
 
     if p > 0 then
-        local s = slot_of(c, rule[2])
+        local s = c.slot_index[rule[2]] or slot_of(c, rule[2])
 
         if not c.states[s] then
             set_state(c, s, { -1 - basis, rule[4], rule[5], rule[6] })

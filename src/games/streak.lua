@@ -631,11 +631,15 @@ local function step(c, slot, st, period)
         return false
     end
 
-    local a, below = ones(lo), st[BELOW] or 0
+    local a, below = 1, st[BELOW] or 0
     local m, best, broken = 1, st[BEST], 0
 
-    if a == 32 then
-        a = run_from(lo, hi, 0, carry)
+    if lo % 4 == 3 then
+        a = ones(lo)
+
+        if a == 32 then
+            a = run_from(lo, hi, 0, carry)
+        end
     end
 
     if d == 1 then
@@ -648,6 +652,10 @@ local function step(c, slot, st, period)
 
         if d > 64 then
             lo, hi, carry, below = 0, 0, 0, best
+        elseif hi == 0 and carry == 0 and d < 31 and lo > 0
+               and lo < lshift(1, 31 - d)
+        then
+            lo = lshift(lo, d)
         else
             carry, below = leaving(lo, hi, carry, below, d)
             lo, hi = shift(lo, hi, d)
@@ -682,7 +690,7 @@ end
 
 apply[3] = function(c, rule, args, i)
     local period, freezes = args[i], rule[4] > 0 or rule[5] > 0
-    local slot = slot_of(c, rule[2])
+    local slot = c.slot_index[rule[2]] or slot_of(c, rule[2])
     local st = state_of(c, slot)
 
     if not st then

@@ -33,7 +33,7 @@ local work = {
     seq = 0, alias = false, oldest = 0, kept = 0, whashes = '',
     wallets = false, slots = '', states = false, records = '',
     slot_index = false, wallet_index = false, touched = {}, touched_n = 0,
-    head = {}, entries = {}, n = 0
+    entries = {}, n = 0
 }
 
 
@@ -222,18 +222,10 @@ end
 -- the member without its records
 
 local function head_of(c)
-    local h, wallets, states = c.head, c.wallets, c.states
-    local nw, ns = #wallets, #c.slots / 4
-
-    h[1], h[2], h[3], h[4], h[5] = FORMAT, c.seq, c.alias, c.oldest, c.kept
-    h[6], h[7] = c.whashes, c.slots
-
-    for i = 1, nw do
-        h[7 + i] = wallets[i]
-    end
+    local states, touched = c.states, c.touched
 
     for i = 1, c.touched_n do
-        local slot = c.touched[i]
+        local slot = touched[i]
         local st = states[slot]
 
         if type(st) == 'table' then
@@ -241,11 +233,8 @@ local function head_of(c)
         end
     end
 
-    for i = 1, ns do
-        h[7 + nw + i] = states[i]
-    end
-
-    return pack(unpack(h, 1, 7 + nw + ns))
+    return pack(FORMAT, c.seq, c.alias, c.oldest, c.kept, c.whashes, c.slots,
+                unpack(c.wallets)) .. pack(unpack(states))
 end
 
 
@@ -385,7 +374,7 @@ local function decide(keys, now, at, needle, rest, type_hash, type_name,
     local rules, i = { ... }, 1
 
     for _ = 1, n do
-        local rule = constant(rules[i])
+        local rule = memo[rules[i]] or constant(rules[i])
         i = apply[rule[1]](c, rule, rules, i + 1)
     end
 
