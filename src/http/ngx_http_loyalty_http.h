@@ -16,11 +16,23 @@
 #include "ngx_http_loyalty_stats.h"
 
 
+/* random bytes of a worker, drawn many at a time for request ids */
+
+#define NGX_HTTP_LOYALTY_RANDOM       4096
+#define NGX_HTTP_LOYALTY_REQUEST_ID   16          /* bytes, before hex */
+
+typedef struct {
+    ngx_uint_t                    left;
+    u_char                        bytes[NGX_HTTP_LOYALTY_RANDOM];
+} ngx_http_loyalty_random_t;
+
+
 typedef struct {
     ngx_array_t                   programs;       /* of _program_t * */
     ngx_array_t                   references;     /* names used before they
                                                      are known */
     ngx_int_t                     request_id;     /* index of $request_id */
+    ngx_http_loyalty_random_t    *random;         /* written by workers */
 } ngx_http_loyalty_main_conf_t;
 
 

@@ -275,6 +275,11 @@ ngx_http_loyalty_create_main_conf(ngx_conf_t *cf)
         return NULL;
     }
 
+    lmcf->random = ngx_pcalloc(cf->pool, sizeof(ngx_http_loyalty_random_t));
+    if (lmcf->random == NULL) {
+        return NULL;
+    }
+
     return lmcf;
 }
 

@@ -8,6 +8,8 @@
 
 #include "ngx_http_loyalty_http.h"
 
+#include <openssl/rand.h>
+
 
 #define NGX_HTTP_LOYALTY_PROBLEM_SIZE  512
 #define NGX_HTTP_LOYALTY_URN           "urn:nginx-loyalty:problem:"
@@ -16,6 +18,8 @@
 static void *ngx_http_loyalty_out_alloc(void *ctx, size_t n);
 static ngx_int_t ngx_http_loyalty_header(ngx_http_request_t *r,
     const char *name, size_t len, ngx_str_t *value);
+static ngx_int_t ngx_http_loyalty_request_id_draw(ngx_http_request_t *r,
+    ngx_http_loyalty_random_t *random, ngx_http_variable_value_t *vv);
 static ngx_int_t ngx_http_loyalty_request_id(ngx_http_request_t *r);
 static u_char *ngx_http_loyalty_path_behind(ngx_http_request_t *r,
     u_char *p, u_char *last, ngx_uint_t raw);
@@ -290,6 +294,47 @@ ngx_http_loyalty_header(ngx_http_request_t *r, const char *name, size_t len,
 }
 
 
+/*
+ * nginx asks for random bytes once a request, which takes longer than all
+ * else that is done for the header.  They are drawn for many requests at a
+ * time here, and are given to the variable before anybody reads it.
+ */
+
+static ngx_int_t
+ngx_http_loyalty_request_id_draw(ngx_http_request_t *r,
+    ngx_http_loyalty_random_t *random, ngx_http_variable_value_t *vv)
+{
+    u_char  *id;
+
+    id = ngx_pnalloc(r->pool, 2 * NGX_HTTP_LOYALTY_REQUEST_ID);
+    if (id == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (random->left < NGX_HTTP_LOYALTY_REQUEST_ID) {
+
+        if (RAND_bytes(random->bytes, NGX_HTTP_LOYALTY_RANDOM) != 1) {
+            return NGX_ERROR;
+        }
+
+        random->left = NGX_HTTP_LOYALTY_RANDOM;
+    }
+
+    random->left -= NGX_HTTP_LOYALTY_REQUEST_ID;
+
+    ngx_hex_dump(id, random->bytes + random->left,
+                 NGX_HTTP_LOYALTY_REQUEST_ID);
+
+    vv->data = id;
+    vv->len = 2 * NGX_HTTP_LOYALTY_REQUEST_ID;
+    vv->valid = 1;
+    vv->no_cacheable = 0;
+    vv->not_found = 0;
+
+    return NGX_OK;
+}
+
+
 static ngx_int_t
 ngx_http_loyalty_request_id(ngx_http_request_t *r)
 {
@@ -298,6 +343,14 @@ ngx_http_loyalty_request_id(ngx_http_request_t *r)
     ngx_http_loyalty_main_conf_t  *lmcf;
 
     lmcf = ngx_http_get_module_main_conf(r, ngx_http_loyalty_module);
+
+    vv = &r->variables[lmcf->request_id];
+
+    if (!vv->valid && !vv->not_found
+        && ngx_http_loyalty_request_id_draw(r, lmcf->random, vv) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
     vv = ngx_http_get_indexed_variable(r, lmcf->request_id);
 
