@@ -48,6 +48,8 @@ typedef struct ngx_http_loyalty_game_s     ngx_http_loyalty_game_t;
 typedef struct ngx_http_loyalty_rule_s     ngx_http_loyalty_rule_t;
 typedef struct ngx_http_loyalty_redis_s    ngx_http_loyalty_redis_t;
 typedef struct ngx_http_loyalty_stats_s    ngx_http_loyalty_stats_t;
+typedef struct ngx_http_loyalty_beacon_s   ngx_http_loyalty_beacon_t;
+typedef struct ngx_http_loyalty_authority_s  ngx_http_loyalty_authority_t;
 
 
 /* what an event says, parsed; http/ fills it in, match and games read it */
@@ -253,6 +255,8 @@ struct ngx_http_loyalty_program_s {
                                                      type -> listeners */
     void                         *regexes;        /* private to regex.c */
     ngx_http_loyalty_redis_t     *redis;          /* redis/ */
+    ngx_http_loyalty_beacon_t    *beacon;         /* http/, or NULL */
+    ngx_http_loyalty_authority_t *timestamp;      /* http/, or NULL */
     ngx_http_loyalty_stats_t     *stats;          /* http/: counters in shared
                                                      memory, or NULL */
 };
