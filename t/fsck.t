@@ -117,7 +117,7 @@ sub call_event {
         pack('nNNa6', $now >> 32, $now & 0xffffffff, int($now / 1000), $id),
         $hash4->('type purchase'), 'purchase', $amount, undef, $member,
         Loyalty::MsgPack::encode($constants), 1,
-        Loyalty::MsgPack::encode($earn),
+        Loyalty::MsgPack::encode($earn), undef,
     );
 
     my $tag = Loyalty::Member::tag('shop',

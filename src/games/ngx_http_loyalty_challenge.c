@@ -144,7 +144,10 @@ ngx_http_loyalty_game_t  ngx_http_loyalty_challenge_game = {
     ngx_http_loyalty_challenge_args,
     ngx_http_loyalty_challenge_effect,
     ngx_http_loyalty_challenge_view,
-    ngx_string("challenges")
+    ngx_string("challenges"),
+    0,                                     /* no award reaches it */
+    NULL,
+    NULL
 };
 
 

@@ -100,7 +100,10 @@ ngx_http_loyalty_game_t  ngx_http_loyalty_earn_game = {
     ngx_http_loyalty_earn_args,
     ngx_http_loyalty_earn_effect,
     NULL,                                  /* nothing in GET me */
-    ngx_null_string
+    ngx_null_string,
+    0,                                     /* no award reaches it */
+    NULL,
+    NULL
 };
 
 

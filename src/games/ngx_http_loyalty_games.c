@@ -448,14 +448,39 @@ ngx_http_loyalty_games_awards_json(ngx_array_t *awards, int64_t at,
             loyalty_out_lit(out, ",");
         }
 
-        loyalty_out_lit(out, "{\"wallet\":");
-        loyalty_out_str(out, award[i].name.data, award[i].name.len);
-        loyalty_out_lit(out, ",\"amount\":");
-        loyalty_out_int(out, award[i].amount);
-        loyalty_out_lit(out, "}");
+        ngx_http_loyalty_games_award_json(&award[i], out);
     }
 
     loyalty_out_lit(out, "]");
+}
+
+
+void
+ngx_http_loyalty_games_award_json(ngx_http_loyalty_award_t *award,
+    loyalty_out_t *out)
+{
+    static const char  *names[] = {
+        "wallet", "sweepstakes", "game", "badge", "reward"
+    };
+    static const char  *amounts[] = {
+        "amount", "tickets", "plays", NULL, NULL
+    };
+
+    loyalty_out_lit(out, "{\"");
+    loyalty_out_raw(out, names[award->kind - 1],
+                    ngx_strlen(names[award->kind - 1]));
+    loyalty_out_lit(out, "\":");
+    loyalty_out_str(out, award->name.data, award->name.len);
+
+    if (amounts[award->kind - 1] != NULL) {
+        loyalty_out_lit(out, ",\"");
+        loyalty_out_raw(out, amounts[award->kind - 1],
+                        ngx_strlen(amounts[award->kind - 1]));
+        loyalty_out_lit(out, "\":");
+        loyalty_out_int(out, award->amount);
+    }
+
+    loyalty_out_lit(out, "}");
 }
 
 

@@ -112,6 +112,11 @@ ngx_int_t ngx_http_loyalty_games_state(loyalty_mpr_t *state, uint32_t *n);
 /* n values of a record */
 ngx_int_t ngx_http_loyalty_games_skip(loyalty_mpr_t *r, int64_t n);
 
+/* {"wallet":"points","amount":50}, or of the other kinds "sweepstakes" and
+   "tickets", "game" and "plays", "badge", "reward" */
+void ngx_http_loyalty_games_award_json(ngx_http_loyalty_award_t *award,
+    loyalty_out_t *out);
+
 /* [{"wallet":"points","amount":50},...] of those awards that fall due at
    this length (streaks); the array is never empty */
 void ngx_http_loyalty_games_awards_json(ngx_array_t *awards, int64_t at,

@@ -172,7 +172,10 @@ ngx_http_loyalty_game_t  ngx_http_loyalty_streak_game = {
     ngx_http_loyalty_streak_args,
     ngx_http_loyalty_streak_effect,
     ngx_http_loyalty_streak_view,
-    ngx_string("streaks")
+    ngx_string("streaks"),
+    0,                                     /* no award reaches it */
+    NULL,
+    NULL
 };
 
 

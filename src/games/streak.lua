@@ -265,7 +265,7 @@ local function forget_counts(st)
 end
 
 
--- and awards
+-- and awards; those that cannot be added up are past taking back
 
 local function forget(st)
     local oldest = st[TOP] - 63
@@ -291,7 +291,7 @@ local function forget(st)
                 kept[#kept + 1] = paid[k]
             end
 
-        else
+        elseif summed(paid[j + 3]) then
             local k = 1
 
             while gone[k] and gone[k] ~= paid[j + 3] do

@@ -52,6 +52,7 @@ typedef struct {
 
 typedef struct {
     ngx_http_loyalty_item_t       items[NGX_HTTP_LOYALTY_ITEMS];
+    ngx_http_loyalty_call_t       call;
     u_char                        buf[NGX_HTTP_LOYALTY_ARG];
 } ngx_http_loyalty_scratch_t;
 

@@ -44,6 +44,9 @@ ngx_http_loyalty_problem_t  ngx_http_loyalty_problems[] = {
     { ngx_string("invalid_field"), 400,
       ngx_string("A field is not what is expected"), 0 },
 
+    { ngx_string("idempotency_key_required"), 400,
+      ngx_string("The request needs an Idempotency-Key"), 0 },
+
     { ngx_string("no_member"), 401,
       ngx_string("The request does not say which member it is for"), 0 },
 
@@ -52,6 +55,15 @@ ngx_http_loyalty_problem_t  ngx_http_loyalty_problems[] = {
 
     { ngx_string("unknown_event"), 404,
       ngx_string("The member has no such event"), 0 },
+
+    { ngx_string("unknown_game"), 404,
+      ngx_string("The program has no such game"), 0 },
+
+    { ngx_string("unknown_reward"), 404,
+      ngx_string("The program has no such reward"), 0 },
+
+    { ngx_string("unknown_member"), 404,
+      ngx_string("There is no such member"), 0 },
 
     { ngx_string("method_not_allowed"), 405,
       ngx_string("The path does not take this method"), 0 },
@@ -71,11 +83,49 @@ ngx_http_loyalty_problem_t  ngx_http_loyalty_problems[] = {
     { ngx_string("limit_reached"), 409,
       ngx_string("A number would grow beyond its limit"), 0 },
 
+    { ngx_string("insufficient_balance"), 409,
+      ngx_string("The member has less than this costs"), 0 },
+
+    { ngx_string("not_open"), 409,
+      ngx_string("It has not opened yet"), 0 },
+
+    { ngx_string("closed"), 409,
+      ngx_string("It has closed"), 0 },
+
+    { ngx_string("paused"), 409,
+      ngx_string("It is paused"), 0 },
+
+    { ngx_string("not_eligible"), 409,
+      ngx_string("The member may not take part"), 0 },
+
+    { ngx_string("sold_out"), 409,
+      ngx_string("Nothing is left"), 0 },
+
+    { ngx_string("already_drawn"), 409,
+      ngx_string("The winners have been drawn"), 0 },
+
+    { ngx_string("idempotency_conflict"), 422,
+      ngx_string("The Idempotency-Key was used for another request"), 0 },
+
     { ngx_string("unavailable"), 503,
       ngx_string("The store cannot be reached, nothing was done"), 1 },
 
     { ngx_string("busy"), 503,
       ngx_string("Too much is under way, nothing was done"), 1 },
+
+    { ngx_string("clock_skew"), 503,
+      ngx_string("The clocks of nginx and the store differ"), 5 },
+
+    { ngx_string("rules_changed"), 503,
+      ngx_string("The game's rules differ from those it was opened with"),
+      60 },
+
+    { ngx_string("stale_configuration"), 503,
+      ngx_string("This server has an older version of the game's rules"),
+      5 },
+
+    { ngx_string("beacon_unavailable"), 503,
+      ngx_string("The random beacon's round is not there yet"), 3 },
 
     { ngx_string("outcome_unknown"), 504,
       ngx_string("The store did not answer in time; repeat with the same id"),

@@ -7,12 +7,14 @@
 
 
 static ngx_int_t ngx_http_loyalty_step_call(ngx_http_loyalty_step_t *step,
-    ngx_http_loyalty_lane_e lane, ngx_http_loyalty_fn_e fn, loyalty_mpw_t *w,
+    ngx_http_loyalty_lane_e lane, ngx_http_loyalty_fn_e fn,
+    ngx_http_loyalty_scratch_t *scratch, loyalty_mpw_t *w,
     ngx_http_loyalty_op_handler_pt handler, void *data,
     ngx_http_loyalty_fault_t *fault);
-static void ngx_http_loyalty_reversal_arg(
+static ngx_int_t ngx_http_loyalty_reversal_arg(
     ngx_http_loyalty_program_t *program,
-    ngx_http_loyalty_reversal_t *reversal, loyalty_mpw_t *w);
+    ngx_http_loyalty_reversal_t *reversal, ngx_http_loyalty_call_t *call,
+    loyalty_mpw_t *w);
 static void ngx_http_loyalty_reversal_items(
     ngx_http_loyalty_reversal_t *reversal, loyalty_mpw_t *w);
 static void ngx_http_loyalty_step_needle(loyalty_mpw_t *w, ngx_str_t *id);
@@ -82,7 +84,8 @@ ngx_http_loyalty_step_event(ngx_http_loyalty_step_t *step,
 
     loyalty_mpw_init(&w, scratch.buf, sizeof(scratch.buf));
 
-    if (ngx_http_loyalty_event_arg(step->program, &event, &w, &hits)
+    if (ngx_http_loyalty_event_arg(step->program, &event, &w, &scratch.call,
+                                   &hits)
         != NGX_OK)
     {
         ngx_http_loyalty_fault(fault, NGX_HTTP_LOYALTY_P_TOO_LARGE,
@@ -97,7 +100,7 @@ ngx_http_loyalty_step_event(ngx_http_loyalty_step_t *step,
     }
 
     return ngx_http_loyalty_step_call(step, lane, NGX_HTTP_LOYALTY_FN_EVENT,
-                                      &w, handler, data, fault);
+                                      &scratch, &w, handler, data, fault);
 }
 
 
@@ -131,9 +134,11 @@ ngx_http_loyalty_step_reversal(ngx_http_loyalty_step_t *step,
 
     loyalty_mpw_init(&w, scratch.buf, sizeof(scratch.buf));
 
-    ngx_http_loyalty_reversal_arg(step->program, &reversal, &w);
-
-    if (w.failed) {
+    if (ngx_http_loyalty_reversal_arg(step->program, &reversal,
+                                      &scratch.call, &w)
+        != NGX_OK
+        || w.failed)
+    {
         ngx_http_loyalty_fault(fault, NGX_HTTP_LOYALTY_P_TOO_LARGE,
                                "the reversal does not fit into %d bytes",
                                NGX_HTTP_LOYALTY_ARG);
@@ -141,30 +146,30 @@ ngx_http_loyalty_step_reversal(ngx_http_loyalty_step_t *step,
     }
 
     return ngx_http_loyalty_step_call(step, NGX_HTTP_LOYALTY_INTERACTIVE,
-                                      NGX_HTTP_LOYALTY_FN_REVERSE, &w,
-                                      handler, data, fault);
+                                      NGX_HTTP_LOYALTY_FN_REVERSE, &scratch,
+                                      &w, handler, data, fault);
 }
 
 
 static ngx_int_t
 ngx_http_loyalty_step_call(ngx_http_loyalty_step_t *step,
-    ngx_http_loyalty_lane_e lane, ngx_http_loyalty_fn_e fn, loyalty_mpw_t *w,
+    ngx_http_loyalty_lane_e lane, ngx_http_loyalty_fn_e fn,
+    ngx_http_loyalty_scratch_t *scratch, loyalty_mpw_t *w,
     ngx_http_loyalty_op_handler_pt handler, void *data,
     ngx_http_loyalty_fault_t *fault)
 {
-    u_char                      buf[NGX_HTTP_LOYALTY_KEYS];
-    ngx_str_t                   arg, keys[4];
-    ngx_uint_t                  partition;
+    ngx_str_t                   arg;
+    ngx_http_loyalty_call_t    *call;
     ngx_http_loyalty_status_e   status;
 
-    partition = ngx_http_loyalty_keys(step->program, &step->member, buf,
-                                      keys);
+    call = &scratch->call;
 
     arg.data = w->start;
     arg.len = w->pos - w->start;
 
-    step->op = ngx_http_loyalty_redis_call(step->program, lane, partition,
-                                           fn, 4, keys, &arg, handler, data,
+    step->op = ngx_http_loyalty_redis_call(step->program, lane,
+                                           call->partition, fn, call->nkeys,
+                                           call->keys, &arg, handler, data,
                                            &status);
     if (step->op == NULL) {
         ngx_http_loyalty_fault(fault,
@@ -178,9 +183,10 @@ ngx_http_loyalty_step_call(ngx_http_loyalty_step_t *step,
 
 /* ARG of reverse_H */
 
-static void
+static ngx_int_t
 ngx_http_loyalty_reversal_arg(ngx_http_loyalty_program_t *program,
-    ngx_http_loyalty_reversal_t *reversal, loyalty_mpw_t *w)
+    ngx_http_loyalty_reversal_t *reversal, ngx_http_loyalty_call_t *call,
+    loyalty_mpw_t *w)
 {
     u_char      rest[16];
     int64_t     at, accepted;
@@ -215,6 +221,12 @@ ngx_http_loyalty_reversal_arg(ngx_http_loyalty_program_t *program,
 
     loyalty_mpw_str(w, reversal->member.data, reversal->member.len);
     loyalty_mpw_str(w, program->constants.data, program->constants.len);
+
+    ngx_http_loyalty_call_member(call, program, &reversal->member);
+
+    return ngx_http_loyalty_call_all_targets(call, program,
+                                             &reversal->member,
+                                             &reversal->id, reversal->now, w);
 }
 
 

@@ -1,7 +1,6 @@
 /*
- * From an event to its call: the argument of event_H and a member's keys,
- * as docs/internals.md lays them out.  Both are written into the caller's
- * buffers; nothing here allocates.
+ * From an event to the argument of event_H, as docs/internals.md lays it
+ * out.  It is written into the caller's buffer; nothing here allocates.
  */
 
 #include "ngx_http_loyalty_private.h"
@@ -21,21 +20,27 @@ static void ngx_http_loyalty_arg_items(ngx_http_loyalty_event_t *event,
 static ngx_int_t ngx_http_loyalty_arg_rule(
     ngx_http_loyalty_program_t *program, ngx_http_loyalty_hit_t *hit,
     ngx_http_loyalty_event_t *event, loyalty_mpw_t *w);
-static u_char *ngx_http_loyalty_key(u_char *p, ngx_str_t *tag,
-    const char *kind, ngx_str_t *member, ngx_str_t *key);
+static void ngx_http_loyalty_arg_awarded(ngx_http_loyalty_rule_t *rule,
+    ngx_http_loyalty_rule_t **awarded, ngx_uint_t *n);
 
 
 ngx_int_t
 ngx_http_loyalty_event_arg(ngx_http_loyalty_program_t *program,
-    ngx_http_loyalty_event_t *event, loyalty_mpw_t *w, ngx_uint_t *hits)
+    ngx_http_loyalty_event_t *event, loyalty_mpw_t *w,
+    ngx_http_loyalty_call_t *call, ngx_uint_t *hits)
 {
     size_t                     at;
     u_char                     count[NGX_HTTP_LOYALTY_COUNT];
     ngx_int_t                  rc;
+    ngx_uint_t                 n;
     ngx_http_loyalty_hit_t     hit;
+    ngx_http_loyalty_rule_t   *awarded[NGX_HTTP_LOYALTY_TARGETS];
     ngx_http_loyalty_search_t  search;
 
+    n = 0;
     *hits = 0;
+
+    ngx_http_loyalty_call_member(call, program, &event->member);
 
     ngx_http_loyalty_search(program, event, &search);
 
@@ -61,10 +66,16 @@ ngx_http_loyalty_event_arg(ngx_http_loyalty_program_t *program,
 
         if (rc == NGX_OK) {
             (*hits)++;
+            ngx_http_loyalty_arg_awarded(hit.rule, awarded, &n);
         }
     }
 
-    if (w->failed) {
+    if (ngx_http_loyalty_call_targets(call, program, awarded, n,
+                                      &event->member, &event->id, event->now,
+                                      w)
+        != NGX_OK
+        || w->failed)
+    {
         return NGX_ERROR;
     }
 
@@ -191,6 +202,32 @@ ngx_http_loyalty_arg_rule(ngx_http_loyalty_program_t *program,
 }
 
 
+/* a program has no more targets than fit: close.c counts them */
+
+static void
+ngx_http_loyalty_arg_awarded(ngx_http_loyalty_rule_t *rule,
+    ngx_http_loyalty_rule_t **awarded, ngx_uint_t *n)
+{
+    ngx_uint_t                 i, k;
+    ngx_http_loyalty_rule_t  **target;
+
+    target = rule->targets.elts;
+
+    for (i = 0; i < rule->targets.nelts; i++) {
+
+        for (k = 0; k < *n; k++) {
+            if (awarded[k] == target[i]) {
+                break;
+            }
+        }
+
+        if (k == *n && k < NGX_HTTP_LOYALTY_TARGETS) {
+            awarded[(*n)++] = target[i];
+        }
+    }
+}
+
+
 void
 ngx_http_loyalty_hit_items(ngx_http_loyalty_hit_t *hit,
     ngx_http_loyalty_event_t *event, loyalty_mpw_t *w)
@@ -205,44 +242,4 @@ ngx_http_loyalty_hit_items(ngx_http_loyalty_hit_t *hit,
             loyalty_mpw_int(w, i + 1);
         }
     }
-}
-
-
-ngx_uint_t
-ngx_http_loyalty_keys(ngx_http_loyalty_program_t *program, ngx_str_t *member,
-    u_char *buf, ngx_str_t keys[4])
-{
-    u_char      *p;
-    ngx_str_t   *tag;
-    ngx_uint_t   partition;
-
-    partition = loyalty_partition(member->data, member->len);
-    tag = &program->tags[partition];
-
-    p = ngx_http_loyalty_key(buf, tag, ":m:", member, &keys[0]);
-    p = ngx_http_loyalty_key(p, tag, ":x:", member, &keys[1]);
-    p = ngx_http_loyalty_key(p, tag, ":feed", NULL, &keys[2]);
-    ngx_http_loyalty_key(p, tag, ":al", NULL, &keys[3]);
-
-    return partition;
-}
-
-
-static u_char *
-ngx_http_loyalty_key(u_char *p, ngx_str_t *tag, const char *kind,
-    ngx_str_t *member, ngx_str_t *key)
-{
-    key->data = p;
-
-    p = ngx_cpymem(p, tag->data, tag->len);
-    p = ngx_cpymem(p, kind, ngx_strlen(kind));
-
-    if (member != NULL) {
-        p = ngx_sprintf(p, "%uz:", member->len);
-        p = ngx_cpymem(p, member->data, member->len);
-    }
-
-    key->len = p - key->data;
-
-    return p;
 }

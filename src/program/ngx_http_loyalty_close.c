@@ -183,6 +183,14 @@ ngx_http_loyalty_rules(ngx_conf_t *cf, ngx_http_loyalty_program_t *program)
     rule = program->rules.elts;
 
     for (i = 0; i < program->rules.nelts; i++) {
+        if (rule[i]->game->identify != NULL
+            && rule[i]->game->identify(cf, program, rule[i]) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    for (i = 0; i < program->rules.nelts; i++) {
 
         rule[i]->order = i;
         listener = rule[i]->listeners.elts;

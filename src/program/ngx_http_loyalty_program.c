@@ -200,6 +200,9 @@ ngx_http_loyalty_program_create(ngx_conf_t *cf, ngx_str_t *name)
         || ngx_array_init(&program->tiers, cf->pool, 4,
                           sizeof(ngx_http_loyalty_tier_t))
            != NGX_OK
+        || ngx_array_init(&program->targets, cf->pool, 1,
+                          sizeof(ngx_http_loyalty_rule_t *))
+           != NGX_OK
         || ngx_array_init(&program->variables, cf->pool, 4,
                           sizeof(ngx_http_loyalty_variable_t))
            != NGX_OK
@@ -284,6 +287,9 @@ ngx_http_loyalty_rule_add(ngx_conf_t *cf, ngx_http_loyalty_game_t *game,
         != NGX_OK
         || ngx_array_init(&rule->awards, cf->pool, 2,
                           sizeof(ngx_http_loyalty_award_t))
+           != NGX_OK
+        || ngx_array_init(&rule->targets, cf->pool, 1,
+                          sizeof(ngx_http_loyalty_rule_t *))
            != NGX_OK)
     {
         return NULL;

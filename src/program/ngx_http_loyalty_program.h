@@ -106,17 +106,23 @@ typedef struct {
 
 
 /*
- * An award.  "points 50": kind 1 is a wallet; further kinds have a reserved
- * word each (tickets, plays, badge, reward: refused until they are built).
+ * An award.  "points 50" is a wallet's; "tickets GAME n", "plays GAME n",
+ * "reward NAME" and "badge NAME" are another game's, which says in its table
+ * entry that it takes this kind.
  */
 
-#define NGX_HTTP_LOYALTY_AWARD_WALLET  1
+#define NGX_HTTP_LOYALTY_AWARD_WALLET   1
+#define NGX_HTTP_LOYALTY_AWARD_TICKETS  2
+#define NGX_HTTP_LOYALTY_AWARD_PLAYS    3
+#define NGX_HTTP_LOYALTY_AWARD_BADGE    4
+#define NGX_HTTP_LOYALTY_AWARD_REWARD   5
 
 typedef struct {
     ngx_uint_t                    kind;
-    ngx_str_t                     name;           /* the wallet's */
+    ngx_str_t                     name;           /* of wallet or game */
     u_char                        hash[NGX_HTTP_LOYALTY_HASH];
-    int64_t                       amount;
+    ngx_http_loyalty_rule_t      *target;         /* NULL: a wallet */
+    int64_t                       amount;         /* 1 of reward and badge */
     int64_t                       at;             /* streaks: 0 none */
     int64_t                       every;          /* streaks: 0 none */
     ngx_http_loyalty_place_t      place;
@@ -147,6 +153,10 @@ struct ngx_http_loyalty_rule_s {
     ngx_str_t                     blob;           /* docs/internals.md */
     ngx_array_t                   listeners;      /* of _listener_t, 1 or 2 */
     ngx_array_t                   awards;         /* of _award_t */
+    ngx_array_t                   targets;        /* of _rule_t *: games that
+                                                     its awards reach and that
+                                                     have a slot of their own
+                                                     in Redis */
     ngx_uint_t                    order;          /* in the program */
     ngx_http_loyalty_place_t      place;
     void                         *conf;           /* the game's own */
@@ -161,6 +171,27 @@ typedef struct {
     uint64_t                      items[2];       /* bit i: item i matched by
                                                      the counting listener */
 } ngx_http_loyalty_hit_t;
+
+
+/*
+ * The keys of one call: a member's four, then those of the games that are
+ * its targets.
+ */
+
+#define NGX_HTTP_LOYALTY_TARGETS      16
+#define NGX_HTTP_LOYALTY_TARGET_KEYS  4
+#define NGX_HTTP_LOYALTY_GAME_KEY     256         /* bytes of one at most */
+#define NGX_HTTP_LOYALTY_CALL_KEYS                                            \
+    (4 + NGX_HTTP_LOYALTY_TARGETS * NGX_HTTP_LOYALTY_TARGET_KEYS)
+
+typedef struct {
+    ngx_uint_t                    partition;      /* of the member */
+    ngx_uint_t                    nkeys;
+    ngx_str_t                     keys[NGX_HTTP_LOYALTY_CALL_KEYS];
+    u_char                       *pos;
+    u_char                        buf[NGX_HTTP_LOYALTY_CALL_KEYS
+                                      * NGX_HTTP_LOYALTY_GAME_KEY];
+} ngx_http_loyalty_call_t;
 
 
 /*
@@ -212,6 +243,30 @@ struct ngx_http_loyalty_game_s {
                                     loyalty_mpr_t *state, int64_t now,
                                     loyalty_out_t *out, ngx_uint_t *n);
     ngx_str_t                     list;           /* "challenges" */
+
+    /* the kind of awards that reach the game, 0: none do */
+    ngx_uint_t                    award;
+
+    /* of such a game, before any rule's init: sets the rule's hash, which
+       others carry in their blobs */
+    ngx_int_t                   (*identify)(ngx_conf_t *cf,
+                                    ngx_http_loyalty_program_t *program,
+                                    ngx_http_loyalty_rule_t *rule);
+
+    /*
+     * For a game with a slot of its own in Redis, which an award changes in
+     * the same call: adds its keys to call and writes its target, an array
+     * that begins with the rule's hash and the index (from 1) of its first
+     * key.  id is what the award is remembered by: the event's id, or of a
+     * reversal its own.  NULL: the member's slot is all that an award
+     * changes.
+     */
+    ngx_int_t                   (*target)(ngx_http_loyalty_program_t *program,
+                                    ngx_http_loyalty_rule_t *rule,
+                                    ngx_str_t *member, ngx_str_t *id,
+                                    int64_t now,
+                                    ngx_http_loyalty_call_t *call,
+                                    loyalty_mpw_t *w);
 };
 
 
@@ -247,6 +302,9 @@ struct ngx_http_loyalty_program_s {
     ngx_array_t                   rules;          /* of _rule_t *, in order:
                                                      earn, challenges,
                                                      streaks */
+    ngx_array_t                   targets;        /* of _rule_t *: games with
+                                                     a slot of their own that
+                                                     awards of events reach */
     ngx_array_t                   variables;      /* of _variable_t */
     ngx_array_t                   types;          /* private to program/ */
     ngx_str_t                     constants;      /* msgpack, internals.md */
@@ -327,6 +385,17 @@ ngx_int_t ngx_http_loyalty_award_add(ngx_conf_t *cf,
 ngx_int_t ngx_http_loyalty_awards_resolve(ngx_conf_t *cf,
     ngx_http_loyalty_program_t *program, ngx_http_loyalty_rule_t *rule);
 
+/*
+ * The same for awards that are not the rule's own array (a prize's, a
+ * price): one award from args[0 .. n-1], and its name.  The rule gets the
+ * targets.
+ */
+ngx_int_t ngx_http_loyalty_award_parse(ngx_conf_t *cf, const char *what,
+    ngx_str_t *args, ngx_uint_t n, ngx_http_loyalty_award_t *award);
+ngx_int_t ngx_http_loyalty_award_resolve(ngx_conf_t *cf,
+    ngx_http_loyalty_program_t *program, ngx_http_loyalty_rule_t *rule,
+    ngx_http_loyalty_award_t *award);
+
 ngx_http_loyalty_wallet_t *ngx_http_loyalty_wallet(
     ngx_http_loyalty_program_t *program, ngx_str_t *name);
 
@@ -370,11 +439,32 @@ ngx_http_loyalty_rule_t *ngx_http_loyalty_rule_by_hash(
 
 /*
  * ARG of event_H into w (docs/internals.md): matches the event against the
- * rules of its type and lets each game write its arguments.  *hits: the
+ * rules of its type and lets each game write its arguments.  The keys of
+ * the call become those of the member and of the games awarded.  *hits: the
  * number of rules matched.  NGX_ERROR: it does not fit.
  */
 ngx_int_t ngx_http_loyalty_event_arg(ngx_http_loyalty_program_t *program,
-    ngx_http_loyalty_event_t *event, loyalty_mpw_t *w, ngx_uint_t *hits);
+    ngx_http_loyalty_event_t *event, loyalty_mpw_t *w,
+    ngx_http_loyalty_call_t *call, ngx_uint_t *hits);
+
+/* the call's keys become the member's four */
+void ngx_http_loyalty_call_member(ngx_http_loyalty_call_t *call,
+    ngx_http_loyalty_program_t *program, ngx_str_t *member);
+
+/* one more key: its index from 1, or NGX_ERROR when there is no room */
+ngx_int_t ngx_http_loyalty_call_key(ngx_http_loyalty_call_t *call,
+    const char *fmt, ...);
+
+/* the targets of n rules as an array, or false where there is none */
+ngx_int_t ngx_http_loyalty_call_targets(ngx_http_loyalty_call_t *call,
+    ngx_http_loyalty_program_t *program, ngx_http_loyalty_rule_t **rules,
+    ngx_uint_t n, ngx_str_t *member, ngx_str_t *id, int64_t now,
+    loyalty_mpw_t *w);
+
+/* the targets of all rules of the program: what a reversal may reach */
+ngx_int_t ngx_http_loyalty_call_all_targets(ngx_http_loyalty_call_t *call,
+    ngx_http_loyalty_program_t *program, ngx_str_t *member, ngx_str_t *id,
+    int64_t now, loyalty_mpw_t *w);
 
 /*
  * The four keys of a member, in the order of docs/internals.md; buf has

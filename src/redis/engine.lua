@@ -33,7 +33,7 @@ local work = {
     seq = 0, alias = false, oldest = 0, kept = 0, whashes = '',
     wallets = false, slots = '', states = false, records = '',
     slot_index = false, wallet_index = false, touched = {}, touched_n = 0,
-    entries = {}, n = 0
+    keys = false, targets = NO_TARGETS, entries = {}, n = 0
 }
 
 
@@ -278,6 +278,10 @@ local function save(c, keys, needle, rest, program_slot, type_slot)
                   - 1 - #c.member
     end
 
+    if c.targets ~= NO_TARGETS then
+        flush_targets(c)
+    end
+
     if c.put then
         call('HSET', keys[2], c.put[1], c.put[2])
     end
@@ -318,6 +322,7 @@ local function begin(now, blob, raw)
     c.now, c.program, c.multiplier = now, program(blob), ONE
     c.at, c.amount, c.items, c.member = now, false, false, false
     c.failed, c.put, c.n, c.touched_n = false, false, HEAD, 0
+    c.targets = NO_TARGETS
 
     load(c, raw)
 
@@ -346,7 +351,7 @@ local function note_tier(c, before)
 end
 
 
--- ARG's values; what follows n is the rules'
+-- ARG's values; what follows n is the rules', and last the targets or false
 
 local function decide(keys, now, at, needle, rest, type_hash, type_name,
                       amount, items, member, constants, n, ...)
@@ -372,6 +377,11 @@ local function decide(keys, now, at, needle, rest, type_hash, type_name,
     c.multiplier = multiplier
 
     local rules, i = { ... }, 1
+    local targets = rules[select('#', ...)]
+
+    if targets then
+        aim(c, keys, targets)
+    end
 
     for _ = 1, n do
         local rule = memo[rules[i]] or constant(rules[i])

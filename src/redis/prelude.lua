@@ -47,7 +47,8 @@ local apply, undo = {}, {}
 -- count, 0 ends the list.
 local HEAD = 7
 local SIZE = { [1] = 3, [3] = 4, [4] = 2, [7] = 4, [8] = 6, [9] = 2,
-               [10] = 2, [11] = 3, [12] = 3, [13] = 2 }
+               [10] = 2, [11] = 3, [12] = 3, [13] = 2, [14] = 15, [15] = 7,
+               [16] = 4, [17] = 2, [18] = 2, [19] = 1 }
 
 
 local function entry_end(body, i)
@@ -250,24 +251,103 @@ local function take(c, w, amount, slot)
 end
 
 
--- Awards: what each kind does.  grant() pays one and returns what revoke()
--- needs to take it back, two numbers; the first tells the kind (a wallet's
--- index is positive).
+-- A price: points leave the balance, and lifetime stays.  Returns false,
+-- and nothing has happened, when the wallet holds less.
 
-local function grant(c, kind, h, amount, slot)
-    if kind ~= 1 then
-        error('award kind ' .. kind)
+local function spend(c, w, amount, slot)
+    local v, i = c.wallets, w * 4 - 3
+
+    if v[i] < amount then
+        return false
     end
 
-    local w = wallet_of(c, h)
-    give(c, w, amount, slot)
+    v[i] = v[i] - amount
 
-    return w, amount
+    local e, n = c.entries, c.n
+    e[n + 1], e[n + 2], e[n + 3], e[n + 4] = 1, w, -amount, slot
+    c.n = n + 4
+
+    return true
 end
 
 
-local function revoke(c, w, amount, slot)
-    take(c, w, amount, slot)
+-- Awards: what each kind does.  grant() pays one and returns what revoke()
+-- needs to take it back, two numbers; the first tells the kind: a wallet's
+-- index is positive, nothing paid is 0, and -(kind + 16 * own slot) is a
+-- game's, which registers here:
+--
+-- granting[kind](c, hash, amount, slot): own slot or 0, and a number; hash is
+--     that of the game awarded, slot that of the reason
+-- revoking[kind](c, own slot, number, slot)
+--
+-- The amounts of wallets and of kinds in SUMMED may be added up.
+
+local granting, revoking = {}, {}
+local SUMMED = {}
+
+
+local function grant(c, kind, h, amount, slot)
+    if kind == 1 then
+        local w = wallet_of(c, h)
+        give(c, w, amount, slot)
+
+        return w, amount
+    end
+
+    local own, number = granting[kind](c, h, amount, slot)
+
+    if own == 0 then
+        return 0, 0
+    end
+
+    return -(kind + 16 * own), number
+end
+
+
+local function revoke(c, a, b, slot)
+    if a > 0 then
+        take(c, a, b, slot)
+
+    elseif a < 0 then
+        local kind = -a % 16
+        revoking[kind](c, (-a - kind) / 16, b, slot)
+    end
+end
+
+
+-- whether what grant() returned may be added to another of the same
+
+local function summed(a)
+    return a > 0 or SUMMED[-a % 16]
+end
+
+
+-- Targets: what an award into a game's own slot of Redis needs beside the
+-- member, keyed by the game's hash.  Each is { hash, index of its first key,
+-- what the game adds }.  A transition changes targets in memory alone and
+-- sets flush, which save() calls once nothing can be refused any more.
+
+local NO_TARGETS = {}
+
+
+local function aim(c, keys, list)
+    local targets = {}
+
+    for j = 1, #list do
+        local t = list[j]
+        targets[t[1]] = t
+    end
+
+    c.keys, c.targets = keys, targets
+end
+
+
+local function flush_targets(c)
+    for _, t in pairs(c.targets) do
+        if t.flush then
+            t.flush(c, t)
+        end
+    end
 end
 
 

@@ -246,7 +246,7 @@ end
 
 
 local function take_back(keys, now, needle, rest, of, amount, items, member,
-                         constants)
+                         constants, targets)
     local c = begin(now, constants, call('GET', keys[1]))
     local seen = lookup(c, keys[2], needle)
 
@@ -274,6 +274,10 @@ local function take_back(keys, now, needle, rest, of, amount, items, member,
     end
 
     c.member = member
+
+    if targets then
+        aim(c, keys, targets)
+    end
 
     local e, n = c.entries, c.n
 

@@ -170,7 +170,7 @@ sub event {
         $self->{now}, $at, needle($e{id}), $self->rest($at, $e{fp} // ''),
         \substr(($e{type} // 'buy') . '    ', 0, 4), \($e{type} // 'buy'),
         $e{amount}, @items ? \@items : undef, \"$member", $self->constants,
-        scalar @{ $e{rules} // [] }, @rules,
+        scalar @{ $e{rules} // [] }, @rules, undef,
     ]);
 }
 
@@ -187,13 +187,14 @@ sub reverse {
     return $self->fcall('reverse', $member, [
         $self->{now}, needle($e{id}),
         $self->rest($self->{now}, $e{fp} // ''), needle($e{of}), $e{amount},
-        @items ? \@items : undef, \"$member", $self->constants,
+        @items ? \@items : undef, \"$member", $self->constants, undef,
     ]);
 }
 
 
 my %SIZE = (1 => 3, 3 => 4, 4 => 2, 7 => 4, 8 => 6, 9 => 2, 10 => 2, 11 => 3,
-            12 => 3, 13 => 2);
+            12 => 3, 13 => 2, 14 => 15, 15 => 7, 16 => 4, 17 => 2, 18 => 2,
+            19 => 1);
 
 sub entries {
     my ($flat) = @_;

@@ -37,11 +37,12 @@ our $MAX = 9_007_199_254_740_991;
 # and how many values each of what it counts has
 my %ENTRY = (
     1 => 3, 2 => [2, 1], 3 => 4, 4 => 2, 5 => [5, 2], 6 => [3, 2], 7 => 4,
-    8 => 6, 9 => 2, 10 => 2, 11 => 3, 12 => 3, 13 => 2,
+    8 => 6, 9 => 2, 10 => 2, 11 => 3, 12 => 3, 13 => 2, 14 => 15, 15 => 7,
+    16 => 4, 17 => 2, 18 => 2, 19 => 1,
 );
 
 # kinds whose first value is a slot, and whose first is a wallet
-my %SLOT = map { $_ => 1 } 2 .. 9, 12;
+my %SLOT = map { $_ => 1 } 2 .. 9, 12, 14 .. 19;
 my %WALLET = (1 => 1, 13 => 1);
 
 

@@ -267,6 +267,7 @@ sub program_of {
     my %program = (redis => $socket, event => $call[1],
                    type_hash => unpack('H*', $arg[4]),
                    constants => unpack('H*', $arg[9]));
+    pop @arg;                           # nothing has a slot of its own
     my @rest = splice @arg, 11;
     my @names = _names();
 

@@ -133,6 +133,8 @@ function argument(event, body) {
         }
     }
 
+    room[end++] = 0xc0;
+
     return Buffer.from(room.subarray(0, end));
 }
 

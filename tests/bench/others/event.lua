@@ -290,6 +290,8 @@ function M.event()
         end
     end
 
+    arg[#arg + 1] = '\192'
+
     local tag = program.tags[ngx.crc32_short(event.member) % 64 + 1]
     local key = #event.member .. ':' .. event.member
     local red = redis:new()
