@@ -60,8 +60,8 @@ ngx_int_t ngx_http_loyalty_challenge_effect(
     ngx_str_t *name, ngx_uint_t kind, loyalty_mpr_t *r, loyalty_out_t *out);
 
 ngx_int_t ngx_http_loyalty_challenge_view(ngx_http_loyalty_program_t *program,
-    ngx_http_loyalty_rule_t *rule, loyalty_mpr_t *state, int64_t now,
-    loyalty_out_t *out, ngx_uint_t *n);
+    ngx_http_loyalty_rule_t *rule, loyalty_head_t *head,
+    loyalty_mpr_t *state, int64_t now, loyalty_out_t *out, ngx_uint_t *n);
 
 
 #endif /* _NGX_HTTP_LOYALTY_CHALLENGE_H_INCLUDED_ */

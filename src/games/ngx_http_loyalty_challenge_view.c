@@ -75,8 +75,8 @@ ngx_http_loyalty_challenge_instance(ngx_http_loyalty_challenge_conf_t *ccf,
 
 ngx_int_t
 ngx_http_loyalty_challenge_view(ngx_http_loyalty_program_t *program,
-    ngx_http_loyalty_rule_t *rule, loyalty_mpr_t *state, int64_t now,
-    loyalty_out_t *out, ngx_uint_t *n)
+    ngx_http_loyalty_rule_t *rule, loyalty_head_t *head,
+    loyalty_mpr_t *state, int64_t now, loyalty_out_t *out, ngx_uint_t *n)
 {
     int64_t                                 form;
     uint32_t                                left;

@@ -82,7 +82,8 @@ static ngx_int_t ngx_http_loyalty_streak_effect(
     ngx_str_t *name, ngx_uint_t kind, loyalty_mpr_t *r, loyalty_out_t *out);
 static ngx_int_t ngx_http_loyalty_streak_view(
     ngx_http_loyalty_program_t *program, ngx_http_loyalty_rule_t *rule,
-    loyalty_mpr_t *state, int64_t now, loyalty_out_t *out, ngx_uint_t *n);
+    loyalty_head_t *head, loyalty_mpr_t *state, int64_t now,
+    loyalty_out_t *out, ngx_uint_t *n);
 static ngx_int_t ngx_http_loyalty_streak_read(loyalty_mpr_t *r,
     int64_t *numbers);
 static void ngx_http_loyalty_streak_today(
@@ -476,8 +477,8 @@ ngx_http_loyalty_streak_effect(ngx_http_loyalty_program_t *program,
 
 static ngx_int_t
 ngx_http_loyalty_streak_view(ngx_http_loyalty_program_t *program,
-    ngx_http_loyalty_rule_t *rule, loyalty_mpr_t *state, int64_t now,
-    loyalty_out_t *out, ngx_uint_t *n)
+    ngx_http_loyalty_rule_t *rule, loyalty_head_t *head,
+    loyalty_mpr_t *state, int64_t now, loyalty_out_t *out, ngx_uint_t *n)
 {
     int64_t                          period;
     int64_t                          numbers[NGX_HTTP_LOYALTY_STREAK_NUMBERS];

@@ -287,7 +287,7 @@ ngx_http_loyalty_account_list(ngx_http_loyalty_program_t *program,
 
         state = ngx_http_loyalty_account_state(head, states, rule[i]->hash);
 
-        if (rule[i]->game->view(program, rule[i], state, now, out, &n)
+        if (rule[i]->game->view(program, rule[i], head, state, now, out, &n)
             != NGX_OK)
         {
             return NGX_ERROR;

@@ -18,6 +18,7 @@
 #include <jansson.h>
 
 #include "loyalty_msgpack.h"
+#include "loyalty_head.h"
 #include "loyalty_money.h"
 #include "loyalty_calendar.h"
 #include "loyalty_slot.h"
@@ -235,11 +236,13 @@ struct ngx_http_loyalty_game_s {
     /*
      * Writes the game's part of GET me for one rule: one or several JSON
      * objects, separated by commas, a comma before each when *n > 0; counts
-     * them in *n.  state: the slot's state, or NULL when the member has none.
+     * them in *n.  head is the member's, state the slot's, or NULL when the
+     * member has none.
      * A game without a list of its own in GET me has no view.
      */
     ngx_int_t                   (*view)(ngx_http_loyalty_program_t *program,
                                     ngx_http_loyalty_rule_t *rule,
+                                    loyalty_head_t *head,
                                     loyalty_mpr_t *state, int64_t now,
                                     loyalty_out_t *out, ngx_uint_t *n);
     ngx_str_t                     list;           /* "challenges" */

@@ -322,6 +322,51 @@ local function summed(a)
 end
 
 
+-- Limits: how often in a day, a week, a month or ever.  rule is flat { unit,
+-- most, ... }, unit 0 for ever, else 1 to 3; periods[unit] is the number of
+-- the period now.  A state keeps its counts as { ever, day, in it, week, in
+-- it, month, in it } from index i on.
+
+local COUNTS = 7
+
+
+local function counted(st, i, unit, periods)
+    if unit == 0 then
+        return st[i] or 0
+    end
+
+    return st[i + 2 * unit - 1] == periods[unit] and st[i + 2 * unit] or 0
+end
+
+
+-- how many more there may be, and the unit of the limit that says so; nil
+-- where there is no limit
+
+local function allowed(st, i, rule, periods)
+    local least, which
+
+    for j = 1, #rule, 2 do
+        local left = rule[j + 1] - counted(st, i, rule[j], periods)
+
+        if not least or left < least then
+            least, which = left, rule[j]
+        end
+    end
+
+    return least, which
+end
+
+
+local function count_up(st, i, periods, k)
+    for unit = 1, 3 do
+        local n = counted(st, i, unit, periods)
+        st[i + 2 * unit - 1], st[i + 2 * unit] = periods[unit] or 0, n + k
+    end
+
+    st[i] = (st[i] or 0) + k
+end
+
+
 -- Targets: what an award into a game's own slot of Redis needs beside the
 -- member, keyed by the game's hash.  Each is { hash, index of its first key,
 -- what the game adds }.  A transition changes targets in memory alone and
