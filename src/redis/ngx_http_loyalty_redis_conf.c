@@ -99,10 +99,12 @@ ngx_http_loyalty_redis_conf(ngx_conf_t *cf)
     ctx = block->http_ctx;
 
     redis->program = block->program;
-    redis->clcf = ctx->loc_conf[ngx_http_core_module.ctx_index];
     redis->db = NGX_CONF_UNSET_UINT;
-    redis->tls = NGX_CONF_UNSET;
-    redis->tls_verify = NGX_CONF_UNSET;
+    redis->remote.what = "redis";
+    redis->remote.clcf = ctx->loc_conf[ngx_http_core_module.ctx_index];
+    redis->remote.log_error = NGX_ERROR_ERR;
+    redis->remote.tls = NGX_CONF_UNSET;
+    redis->remote.tls_verify = NGX_CONF_UNSET;
     redis->connections = NGX_CONF_UNSET_UINT;
     redis->timeout = NGX_CONF_UNSET_MSEC;
     redis->connect_timeout = NGX_CONF_UNSET_MSEC;
@@ -133,7 +135,7 @@ ngx_http_loyalty_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    if (redis->address.len != 0) {
+    if (redis->remote.address.len != 0) {
         return "is duplicate";
     }
 
@@ -175,58 +177,22 @@ static ngx_int_t
 ngx_http_loyalty_redis_address(ngx_conf_t *cf, ngx_http_loyalty_redis_t *redis,
     ngx_str_t *address)
 {
-    ngx_url_t   u;
-    ngx_uint_t  local;
+    char       *err;
+    ngx_int_t   rc;
 
-    ngx_memzero(&u, sizeof(ngx_url_t));
+    err = NULL;
 
-    u.url = *address;
-    u.default_port = 6379;
-    u.no_resolve = 1;
+    rc = ngx_http_loyalty_remote_address(cf, &redis->remote, address, 0,
+                                         &err);
 
-    local = (ngx_strncmp(address->data, "unix:", 5) == 0);
-
-    if (ngx_parse_url(cf->pool, &u) != NGX_OK || u.uri.len != 0
-        || (!local && (u.no_port || u.host.len == 0)))
-    {
+    if (rc == NGX_DECLINED) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid address \"%V\"%s%s: HOST:PORT, IP:PORT, "
                            "[IPv6]:PORT or unix:/PATH is expected", address,
-                           u.err ? ", " : "", u.err ? u.err : "");
-        return NGX_ERROR;
+                           err ? ", " : "", err ? err : "");
     }
 
-    redis->address = *address;
-
-    if (u.naddrs != 0) {
-        redis->addr = &u.addrs[0];
-
-    } else {
-        redis->port = u.port;
-
-        if (ngx_http_loyalty_redis_text(cf, &redis->host, u.host.data,
-                                        u.host.len)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    if (local) {
-        return NGX_OK;
-    }
-
-    /* the name a certificate has to bear, unless tls_name= says another */
-
-    if (address->data[0] == '[') {
-        u.host.data = address->data + 1;
-        u.host.len = ngx_strlchr(address->data, address->data + address->len,
-                                 ']')
-                     - u.host.data;
-    }
-
-    return ngx_http_loyalty_redis_text(cf, &redis->server, u.host.data,
-                                       u.host.len);
+    return rc;
 }
 
 
@@ -345,16 +311,19 @@ ngx_http_loyalty_redis_file(ngx_conf_t *cf, ngx_str_t *name, u_char *buf,
 static ngx_int_t
 ngx_http_loyalty_redis_tls(ngx_conf_t *cf, ngx_http_loyalty_redis_t *redis)
 {
-    ngx_uint_t  given;
+    ngx_uint_t                  given;
+    ngx_http_loyalty_remote_t  *remote;
 
-    given = (redis->tls_verify != NGX_CONF_UNSET || redis->tls_ca.len != 0
-             || redis->tls_name.len != 0 || redis->tls_cert.len != 0
-             || redis->tls_key.len != 0);
+    remote = &redis->remote;
 
-    ngx_conf_init_value(redis->tls, 0);
-    ngx_conf_init_value(redis->tls_verify, 1);
+    given = (remote->tls_verify != NGX_CONF_UNSET || remote->tls_ca.len != 0
+             || remote->tls_name.len != 0 || remote->tls_cert.len != 0
+             || remote->tls_key.len != 0);
 
-    if (!redis->tls) {
+    ngx_conf_init_value(remote->tls, 0);
+    ngx_conf_init_value(remote->tls_verify, 1);
+
+    if (!remote->tls) {
         if (given) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "\"tls_verify=\", \"tls_ca=\", \"tls_name=\", "
@@ -366,40 +335,24 @@ ngx_http_loyalty_redis_tls(ngx_conf_t *cf, ngx_http_loyalty_redis_t *redis)
         return NGX_OK;
     }
 
-    if ((redis->tls_cert.len == 0) != (redis->tls_key.len == 0)) {
+    if ((remote->tls_cert.len == 0) != (remote->tls_key.len == 0)) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"tls_cert=\" and \"tls_key=\" need each other");
         return NGX_ERROR;
     }
 
-    if (redis->tls_name.len == 0) {
-        redis->tls_name = redis->server;
+    if (remote->tls_name.len == 0) {
+        remote->tls_name = remote->server;
     }
 
-    if (redis->tls_verify && redis->tls_name.len == 0) {
+    if (remote->tls_verify && remote->tls_name.len == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "TLS to a unix socket needs \"tls_name=\" or "
                            "\"tls_verify=off\"");
         return NGX_ERROR;
     }
 
-#if (NGX_SSL)
-
-    if (ngx_http_loyalty_tls_conf(cf, redis) != NGX_OK) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "TLS to redis cannot be set up");
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
-
-#else
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "\"tls=on\" needs nginx built with SSL");
-    return NGX_ERROR;
-
-#endif
+    return ngx_http_loyalty_remote_tls(cf, remote);
 }
 
 
@@ -544,7 +497,7 @@ ngx_http_loyalty_redis_init(ngx_conf_t *cf,
 
     redis = program->redis;
 
-    if (redis == NULL || redis->address.len == 0) {
+    if (redis == NULL || redis->remote.address.len == 0) {
         ngx_http_loyalty_conf_error(cf, &program->place,
                                     "loyalty_program \"%V\" has no \"redis\", "
                                     "such as \"redis 127.0.0.1:6379\"",
@@ -575,21 +528,15 @@ ngx_int_t
 ngx_http_loyalty_redis_check(ngx_conf_t *cf,
     ngx_http_loyalty_program_t *program)
 {
-    ngx_resolver_t            *resolver;
     ngx_http_loyalty_redis_t  *redis;
 
     redis = program->redis;
-    resolver = redis->clcf->resolver;
 
-    /* nginx makes an empty one where none was written */
-
-    if (redis->host.len != 0
-        && (resolver == NULL || resolver->connections.nelts == 0))
-    {
+    if (ngx_http_loyalty_remote_check(&redis->remote) != NGX_OK) {
         ngx_http_loyalty_conf_error(cf, &program->place,
                                     "redis \"%V\" is a host name, which needs "
                                     "a \"resolver\" in http {}",
-                                    &redis->address);
+                                    &redis->remote.address);
         return NGX_ERROR;
     }
 

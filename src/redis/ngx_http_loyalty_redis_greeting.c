@@ -429,7 +429,7 @@ ngx_http_loyalty_greeting_names(ngx_http_loyalty_link_t *link)
 
     program = link->redis->program;
 
-    names = ngx_http_loyalty_names(link->pool, program);
+    names = ngx_http_loyalty_names(link->dial.pool, program);
     if (names == NULL) {
         return NGX_ERROR;
     }
@@ -438,7 +438,7 @@ ngx_http_loyalty_greeting_names(ngx_http_loyalty_link_t *link)
         return NGX_OK;
     }
 
-    args = ngx_palloc(link->pool, (2 + names->nelts) * sizeof(ngx_str_t));
+    args = ngx_palloc(link->dial.pool, (2 + names->nelts) * sizeof(ngx_str_t));
     name = &args[1];
 
     if (args == NULL) {
@@ -448,7 +448,7 @@ ngx_http_loyalty_greeting_names(ngx_http_loyalty_link_t *link)
     ngx_str_set(&args[0], "HSET");
 
     name->len = program->name.len + sizeof("{}:names") - 1;
-    name->data = ngx_pnalloc(link->pool, name->len);
+    name->data = ngx_pnalloc(link->dial.pool, name->len);
     if (name->data == NULL) {
         return NGX_ERROR;
     }

@@ -41,6 +41,9 @@ ngx_http_loyalty_link_init(ngx_http_loyalty_link_t *link,
     link->log.action = NULL;
     link->log.connection = 0;
 
+    ngx_http_loyalty_dial_init(&link->dial, &worker->redis->remote,
+                               &link->log);
+
     for (i = 0; i < NGX_HTTP_LOYALTY_LISTS; i++) {
         ngx_queue_init(&link->lists[i]);
     }
@@ -81,7 +84,8 @@ ngx_http_loyalty_link_log(ngx_log_t *log, u_char *buf, size_t len)
     }
 
     return ngx_snprintf(p, len, ", redis server: %V, program: %V",
-                        &link->redis->address, &link->redis->program->name);
+                        &link->redis->remote.address,
+                        &link->redis->program->name);
 }
 
 
@@ -112,19 +116,20 @@ ngx_http_loyalty_link_greet(ngx_http_loyalty_link_t *link)
     ngx_connection_t          *c;
     ngx_http_loyalty_redis_t  *redis;
 
-    c = link->connection;
+    c = link->dial.connection;
     redis = link->redis;
 
     link->state = NGX_HTTP_LOYALTY_LINK_GREETING;
     link->log.action = "greeting redis";
     link->progress = ngx_current_msec;
 
+    c->data = link;
     c->read->handler = ngx_http_loyalty_pipe_read;
     c->write->handler = ngx_http_loyalty_pipe_write;
 
     link->resp = loyalty_resp_create(redis->max_reply,
                                      NGX_HTTP_LOYALTY_REDIS_VALUES);
-    link->out = ngx_palloc(link->pool, NGX_HTTP_LOYALTY_REDIS_OUT);
+    link->out = ngx_palloc(link->dial.pool, NGX_HTTP_LOYALTY_REDIS_OUT);
     link->pos = link->out;
     link->last = link->out;
 
@@ -360,11 +365,6 @@ ngx_http_loyalty_link_again(ngx_http_loyalty_link_t *link)
 void
 ngx_http_loyalty_link_close(ngx_http_loyalty_link_t *link)
 {
-    if (link->resolve != NULL) {
-        ngx_resolve_name_done(link->resolve);
-        link->resolve = NULL;
-    }
-
     if (link->timer.timer_set) {
         ngx_del_timer(&link->timer);
     }
@@ -374,49 +374,17 @@ ngx_http_loyalty_link_close(ngx_http_loyalty_link_t *link)
     }
 
     ngx_http_loyalty_lists_fail(link);
-    ngx_http_loyalty_link_hangup(link);
+    ngx_http_loyalty_dial_close(&link->dial);
+
+    loyalty_resp_free(link->resp);
+    link->resp = NULL;
+
+    link->out = NULL;
+    link->pos = NULL;
+    link->last = NULL;
 
     link->state = NGX_HTTP_LOYALTY_LINK_DOWN;
     link->log.action = NULL;
 
     ngx_http_loyalty_lists_gauges(link);
-}
-
-
-/* with what belongs to it */
-
-void
-ngx_http_loyalty_link_hangup(ngx_http_loyalty_link_t *link)
-{
-    ngx_connection_t  *c;
-
-    c = link->connection;
-
-    if (c != NULL) {
-
-#if (NGX_SSL)
-        if (c->ssl != NULL) {
-            c->ssl->no_wait_shutdown = 1;
-            c->ssl->no_send_shutdown = 1;
-            (void) ngx_ssl_shutdown(c);
-        }
-#endif
-
-        ngx_close_connection(c);
-
-        link->connection = NULL;
-        link->log.connection = 0;
-    }
-
-    loyalty_resp_free(link->resp);
-    link->resp = NULL;
-
-    if (link->pool != NULL) {
-        ngx_destroy_pool(link->pool);
-        link->pool = NULL;
-    }
-
-    link->out = NULL;
-    link->pos = NULL;
-    link->last = NULL;
 }

@@ -305,8 +305,8 @@ ngx_http_loyalty_lists_rest(ngx_http_loyalty_link_t *link)
         return;
     }
 
-    if (link->connection != NULL) {
-        link->connection->idle = empty ? 1 : 0;
+    if (link->dial.connection != NULL) {
+        link->dial.connection->idle = empty ? 1 : 0;
     }
 
     ngx_http_loyalty_lists_gauges(link);

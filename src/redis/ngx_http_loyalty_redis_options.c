@@ -51,22 +51,23 @@ static ngx_http_loyalty_option_t  ngx_http_loyalty_redis_option_table[] = {
       "a number from 0 to 9999" },
 
     { ngx_string("tls="), NGX_HTTP_LOYALTY_OPTION_FLAG,
-      ngx_http_loyalty_redis_offset(tls), 0, 0, "\"on\" or \"off\"" },
+      ngx_http_loyalty_redis_offset(remote.tls), 0, 0, "\"on\" or \"off\"" },
 
     { ngx_string("tls_verify="), NGX_HTTP_LOYALTY_OPTION_FLAG,
-      ngx_http_loyalty_redis_offset(tls_verify), 0, 0, "\"on\" or \"off\"" },
+      ngx_http_loyalty_redis_offset(remote.tls_verify), 0, 0,
+      "\"on\" or \"off\"" },
 
     { ngx_string("tls_ca="), NGX_HTTP_LOYALTY_OPTION_TEXT,
-      ngx_http_loyalty_redis_offset(tls_ca), 0, 0, "a file" },
+      ngx_http_loyalty_redis_offset(remote.tls_ca), 0, 0, "a file" },
 
     { ngx_string("tls_name="), NGX_HTTP_LOYALTY_OPTION_TEXT,
-      ngx_http_loyalty_redis_offset(tls_name), 0, 0, "a host name" },
+      ngx_http_loyalty_redis_offset(remote.tls_name), 0, 0, "a host name" },
 
     { ngx_string("tls_cert="), NGX_HTTP_LOYALTY_OPTION_TEXT,
-      ngx_http_loyalty_redis_offset(tls_cert), 0, 0, "a file" },
+      ngx_http_loyalty_redis_offset(remote.tls_cert), 0, 0, "a file" },
 
     { ngx_string("tls_key="), NGX_HTTP_LOYALTY_OPTION_TEXT,
-      ngx_http_loyalty_redis_offset(tls_key), 0, 0, "a file" },
+      ngx_http_loyalty_redis_offset(remote.tls_key), 0, 0, "a file" },
 
     { ngx_string("connections="), NGX_HTTP_LOYALTY_OPTION_NUMBER,
       ngx_http_loyalty_redis_offset(connections), 1, 16,

@@ -76,7 +76,7 @@ ngx_http_loyalty_pipe_send(ngx_http_loyalty_link_t *link)
     ssize_t            n;
     ngx_connection_t  *c;
 
-    c = link->connection;
+    c = link->dial.connection;
 
     for ( ;; ) {
         ngx_http_loyalty_pipe_fill(link);
@@ -332,7 +332,7 @@ ngx_http_loyalty_pipe_recv(ngx_http_loyalty_link_t *link)
     ssize_t            n;
     ngx_connection_t  *c;
 
-    c = link->connection;
+    c = link->dial.connection;
     in = link->worker->in;
 
     do {

@@ -27,6 +27,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_loyalty_redis.h"
+#include "ngx_http_loyalty_dial.h"
 #include "ngx_http_loyalty_stats.h"
 #include "loyalty_resp.h"
 
@@ -38,7 +39,6 @@
 #define NGX_HTTP_LOYALTY_REDIS_KEEP     4096      /* bytes kept with each */
 #define NGX_HTTP_LOYALTY_REDIS_TRIES    5         /* of one operation */
 #define NGX_HTTP_LOYALTY_REDIS_BURST    64        /* writes between WAITs */
-#define NGX_HTTP_LOYALTY_REDIS_ADDRS    16        /* of one name */
 #define NGX_HTTP_LOYALTY_REDIS_BACKOFF  100       /* ms, the first */
 #define NGX_HTTP_LOYALTY_REDIS_BACKOFF_MAX  2000
 #define NGX_HTTP_LOYALTY_REDIS_STABLE   1000      /* ms */
@@ -64,28 +64,12 @@ typedef enum {
 
 struct ngx_http_loyalty_redis_s {
     ngx_http_loyalty_program_t       *program;
-    ngx_http_core_loc_conf_t         *clcf;       /* of http {} */
-
-    ngx_str_t                         address;    /* as written */
-    ngx_str_t                         host;       /* len 0: addr is known */
-    in_port_t                         port;
-    ngx_str_t                         server;     /* host or IP address */
-    ngx_addr_t                       *addr;
+    ngx_http_loyalty_remote_t         remote;
 
     ngx_str_t                         user;
     ngx_str_t                         password_file;
     ngx_str_t                         password;
     ngx_uint_t                        db;
-
-    ngx_flag_t                        tls;
-    ngx_flag_t                        tls_verify;
-    ngx_str_t                         tls_ca;
-    ngx_str_t                         tls_name;
-    ngx_str_t                         tls_cert;
-    ngx_str_t                         tls_key;
-#if (NGX_SSL)
-    ngx_ssl_t                        *ssl;
-#endif
 
     ngx_uint_t                        connections;
     ngx_msec_t                        timeout;
@@ -158,7 +142,6 @@ struct ngx_http_loyalty_op_s {
 
 typedef enum {
     NGX_HTTP_LOYALTY_LINK_DOWN = 0,
-    NGX_HTTP_LOYALTY_LINK_RESOLVING,
     NGX_HTTP_LOYALTY_LINK_CONNECTING,
     NGX_HTTP_LOYALTY_LINK_GREETING,               /* AUTH, SELECT, INFO, ... */
     NGX_HTTP_LOYALTY_LINK_READY,
@@ -190,22 +173,12 @@ struct ngx_http_loyalty_link_s {
     /* event ident must be after 3 pointers as in ngx_connection_t */
     ngx_http_loyalty_worker_t        *worker;
     ngx_http_loyalty_redis_t         *redis;
-    ngx_connection_t                 *connection;
+    loyalty_resp_t                   *resp;
     ngx_int_t                         ident;
 
     ngx_http_loyalty_link_state_e     state;
-    ngx_peer_connection_t             peer;
+    ngx_http_loyalty_dial_t           dial;       /* and its connection */
     ngx_log_t                         log;
-    ngx_pool_t                       *pool;       /* of the connection */
-    ngx_str_t                         name;       /* its address */
-    u_char                            text[NGX_SOCKADDR_STRLEN];
-    loyalty_resp_t                   *resp;
-
-    ngx_resolver_ctx_t               *resolve;
-    ngx_uint_t                        naddrs;
-    ngx_uint_t                        tried;      /* of addrs */
-    struct sockaddr_storage           addrs[NGX_HTTP_LOYALTY_REDIS_ADDRS];
-    socklen_t                         socklens[NGX_HTTP_LOYALTY_REDIS_ADDRS];
 
     ngx_queue_t                       lists[NGX_HTTP_LOYALTY_LISTS];
     ngx_uint_t                        counts[NGX_HTTP_LOYALTY_LISTS];
@@ -303,8 +276,6 @@ uint64_t ngx_http_loyalty_usec(void);
 /* connect.c: how a connection comes about */
 
 void ngx_http_loyalty_link_start(ngx_event_t *ev);
-void ngx_http_loyalty_link_secured(ngx_http_loyalty_link_t *link,
-    ngx_int_t rc);
 
 /* link.c: its life */
 
@@ -318,9 +289,6 @@ void ngx_http_loyalty_link_lost(ngx_http_loyalty_link_t *link);
 
 /* the same, without a next one */
 void ngx_http_loyalty_link_close(ngx_http_loyalty_link_t *link);
-
-/* the socket alone: operations stay, for the next address */
-void ngx_http_loyalty_link_hangup(ngx_http_loyalty_link_t *link);
 
 /* a call would fail: Redis is away, and no first attempt is running */
 ngx_uint_t ngx_http_loyalty_link_down(ngx_http_loyalty_link_t *link);
@@ -390,14 +358,6 @@ ngx_http_loyalty_status_e ngx_http_loyalty_error_status(
 
 ngx_int_t ngx_http_loyalty_redis_options(ngx_conf_t *cf,
     ngx_http_loyalty_redis_t *redis);
-
-/* tls.c */
-
-#if (NGX_SSL)
-ngx_int_t ngx_http_loyalty_tls_conf(ngx_conf_t *cf,
-    ngx_http_loyalty_redis_t *redis);
-void ngx_http_loyalty_tls_start(ngx_http_loyalty_link_t *link);
-#endif
 
 
 #endif /* _NGX_HTTP_LOYALTY_REDIS_PRIVATE_H_INCLUDED_ */
