@@ -109,7 +109,7 @@ clean:
 UNIT_CFLAGS = -std=gnu11 -g -O1 -Wall -Wextra -Werror \
               -Wno-unused-parameter -fsanitize=address,undefined \
               -fno-sanitize-recover=all \
-              $(addprefix -Isrc/,core program redis games http)
+              $(addprefix -Isrc/,core program redis draws games http)
 UNIT_LIBS = -l:libhiredis.a -ljansson -lpcre2-8 -lcrypto -lm
 
 PURE = $(wildcard src/*/loyalty_*.c)
@@ -141,7 +141,7 @@ $(BUILD)/unit/test_%: tests/unit/test_%.c $(BUILD)/unit/libpure.a
 FUZZ_TIME ?= 60
 FUZZ_CFLAGS = -g -O1 -fsanitize=fuzzer,address,undefined \
               -fno-sanitize-recover=all \
-              $(addprefix -Isrc/,core program redis games http)
+              $(addprefix -Isrc/,core program redis draws games http)
 FUZZ = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 fuzz:

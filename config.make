@@ -2,7 +2,7 @@
 # header that holds the Lua library, and which objects hold the header.
 
 loyalty_lua=`cd "$ngx_addon_dir" && ls src/redis/*.lua src/games/*.lua \
-                                      2>/dev/null \
+                                      src/draws/*.lua 2>/dev/null \
              | sed "s#^#$ngx_addon_dir/#" | tr '\n' ' '`
 
 cat << END                                                    >> $NGX_MAKEFILE

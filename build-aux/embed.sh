@@ -3,10 +3,11 @@
 #
 #     embed.sh SRC OUT
 #
-# SRC/redis/prelude.lua, SRC/games/*.lua (each game in a block of its own),
-# SRC/redis/engine.lua and reversal.lua make OUT/loyalty.lua.  @H@ stands for
-# the library's own name in it: the first 12 hex digits of SHA-256 of the text
-# with @H@ still in place, so that two versions live side by side in one Redis.
+# SRC/redis/prelude.lua, SRC/draws/draws.lua, SRC/games/*.lua (each game in a
+# block of its own), SRC/redis/engine.lua and reversal.lua, the other files of
+# SRC/draws (each in a block) make OUT/loyalty.lua.  @H@ stands for the
+# library's own name in it: the first 12 hex digits of SHA-256 of the text with
+# @H@ still in place, so that two versions live side by side in one Redis.
 # OUT/loyalty_library.h holds the same bytes for C.
 
 set -eu
@@ -20,8 +21,8 @@ tmp=$out/loyalty_library.$$
 mkdir -p "$out"
 trap 'rm -f "$tmp".*' EXIT
 
-for file in "$src/redis/prelude.lua" "$src/redis/engine.lua" \
-            "$src/redis/reversal.lua"; do
+for file in "$src/redis/prelude.lua" "$src/draws/draws.lua" \
+            "$src/redis/engine.lua" "$src/redis/reversal.lua"; do
     if [ ! -f "$file" ]; then
         echo "embed.sh: $file is missing" >&2
         exit 1
@@ -30,7 +31,7 @@ done
 
 {
     echo '#!lua name=loyalty_@H@'
-    cat "$src/redis/prelude.lua"
+    cat "$src/redis/prelude.lua" "$src/draws/draws.lua"
 
     # a game in several files: GAME.lua, then GAME-*.lua in the same block
 
@@ -56,6 +57,18 @@ done
     done
 
     cat "$src/redis/engine.lua" "$src/redis/reversal.lua"
+
+    for file in "$src"/draws/*.lua; do
+        case $file in
+        */draws.lua)
+            ;;
+        *)
+            echo 'do'
+            cat "$file"
+            echo 'end'
+            ;;
+        esac
+    done
 } > "$tmp.source"
 
 hash=$(sha256sum < "$tmp.source" | cut -c1-12)
@@ -64,7 +77,7 @@ sed "s/@H@/$hash/g" "$tmp.source" > "$tmp.lua"
 len=$(wc -c < "$tmp.lua")
 
 {
-    echo "/* written by build-aux/embed.sh from src/redis and src/games */"
+    echo "/* written by build-aux/embed.sh from the Lua files of src */"
     echo
     echo "#define LOYALTY_LIBRARY_HASH  \"$hash\""
     echo "#define LOYALTY_LIBRARY_LEN   $((len))"

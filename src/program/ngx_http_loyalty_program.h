@@ -34,6 +34,10 @@
 #define NGX_LOYALTY_PROGRAM_CONF     0x02000000
 #define NGX_LOYALTY_CHALLENGE_CONF   0x04000000
 #define NGX_LOYALTY_STREAK_CONF      0x08000000
+#define NGX_LOYALTY_INSTANT_CONF     0x10000000
+#define NGX_LOYALTY_SWEEPSTAKES_CONF 0x20000000
+#define NGX_LOYALTY_PRIZE_CONF       0x40000000
+#define NGX_LOYALTY_REWARD_CONF      0x80000000
 
 #define NGX_HTTP_LOYALTY_HASH        4               /* bytes of a name */
 #define NGX_HTTP_LOYALTY_ITEMS       100             /* items of one event */
@@ -51,6 +55,7 @@ typedef struct ngx_http_loyalty_redis_s    ngx_http_loyalty_redis_t;
 typedef struct ngx_http_loyalty_stats_s    ngx_http_loyalty_stats_t;
 typedef struct ngx_http_loyalty_beacon_s   ngx_http_loyalty_beacon_t;
 typedef struct ngx_http_loyalty_authority_s  ngx_http_loyalty_authority_t;
+typedef struct ngx_http_loyalty_draws_s    ngx_http_loyalty_draws_t;
 
 
 /* what an event says, parsed; http/ fills it in, match and games read it */
@@ -318,6 +323,8 @@ struct ngx_http_loyalty_program_s {
     ngx_http_loyalty_redis_t     *redis;          /* redis/ */
     ngx_http_loyalty_beacon_t    *beacon;         /* http/, or NULL */
     ngx_http_loyalty_authority_t *timestamp;      /* http/, or NULL */
+    ngx_http_loyalty_draws_t     *draws;          /* draws/: secrets and
+                                                     campaigns, or NULL */
     ngx_http_loyalty_stats_t     *stats;          /* http/: counters in shared
                                                      memory, or NULL */
 };

@@ -1,0 +1,146 @@
+--
+-- What the transitions of both draws stand on: Redis's clock, a game's state
+-- G:s, its log, its published files, and who may take part.
+-- docs/internals.md describes the bytes.
+--
+-- G:s is msgpack values, one after another: 1 format, 2 records in the log
+-- (entries, plays: the next one's seq), 3 paused (0 or 1), 4 generation,
+-- 5 last epoch that is over (0 in a sweepstakes), then the room's own ones.
+--
+
+local GAME = 1                      -- format of G:s
+local CHUNK = 4096                  -- records of one key
+local DRAWN_RECORDS, DRAWN_PAUSED, DRAWN_GENERATION, DRAWN_OVER = 2, 3, 4, 5
+
+
+-- ms since 1970 by the one clock that all nodes share
+
+local function clock()
+    local t = call('TIME')
+
+    return t[1] * 1000 + (t[2] - t[2] % 1000) / 1000
+end
+
+
+-- The state of a game as a table.  nil when the caller's node does not know
+-- what holds by now (its generation is another one), or Redis has no such
+-- game: it then asks campaign_@H@, and tries again.
+
+local function game_load(key, generation)
+    local raw = call('GET', key)
+
+    if not raw then
+        return nil
+    end
+
+    local g = { unpack_all(raw) }
+
+    if g[1] ~= GAME then
+        error('game state of format ' .. tostring(g[1]))
+    end
+
+    if g[DRAWN_GENERATION] ~= generation then
+        return nil
+    end
+
+    return g
+end
+
+
+local function game_save(key, g)
+    call('SET', key, pack(unpack(g)))
+end
+
+
+-- Appends record number n to its chunk: first is the number of the chunk
+-- that keys[i] holds, keys[i + 1] is the next one.  false when it is neither.
+
+local function append_record(keys, i, first, n, record)
+    local j = (n - n % CHUNK) / CHUNK - first
+
+    if j ~= 0 and j ~= 1 then
+        return false
+    end
+
+    call('APPEND', keys[i + j], record)
+
+    return true
+end
+
+
+-- Appends to a published file that has "at" bytes (under 0: whatever it
+-- has).  True when it did, or when the bytes stand there already; and the
+-- file's length.
+
+local function publish(key, at, bytes)
+    local n = call('STRLEN', key)
+
+    if at < 0 or n == at then
+        return true, call('APPEND', key, bytes)
+    end
+
+    if n >= at + #bytes
+       and call('GETRANGE', key, fmt('%.0f', at),
+                fmt('%.0f', at + #bytes - 1)) == bytes
+    then
+        return true, n
+    end
+
+    return false, n
+end
+
+
+-- whether a loaded member is one of those that "eligible" lines name
+
+local compare = {
+    [0] = function(a, b) return a == b end,
+    function(a, b) return a ~= b end,
+    function(a, b) return a < b end,
+    function(a, b) return a <= b end,
+    function(a, b) return a > b end,
+    function(a, b) return a >= b end
+}
+
+
+local function among(value, list, i)
+    for j = i, #list do
+        if list[j] == value then
+            return true
+        end
+    end
+
+    return false
+end
+
+
+local function eligible(c, conditions)
+    for i = 1, #conditions do
+        local cond = conditions[i]
+        local value, ok
+
+        if cond[1] == 1 then
+            local first = c.wallet_index[c.program[4][1]]
+            local lifetime = first and c.wallets[first * 4 - 2] or 0
+
+            ok = among(tier_of(c.program[5], lifetime), cond, 2)
+
+        else
+            local w = c.wallet_index[cond[2]]
+
+            -- balance, lifetime: the first two values of a wallet
+            value = w and c.wallets[w * 4 - 5 + cond[1]] or 0
+
+            if cond[3] == 6 then
+                ok = among(value, cond, 4)
+            else
+                ok = compare[cond[3]](value, cond[4])
+            end
+        end
+
+        if not ok then
+            return false
+        end
+    end
+
+    return true
+end
