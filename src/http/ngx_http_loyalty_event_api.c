@@ -10,6 +10,7 @@
  * finds it as a duplicate.
  */
 
+#include "ngx_http_loyalty_access.h"
 #include "ngx_http_loyalty_event.h"
 
 
@@ -64,6 +65,7 @@ static void ngx_http_loyalty_event_cleanup(void *data);
 ngx_int_t
 ngx_http_loyalty_event_api(ngx_http_request_t *r)
 {
+    ngx_str_t                      detail;
     ngx_http_cleanup_t            *cln;
     ngx_http_loyalty_fault_t       fault;
     ngx_http_loyalty_loc_conf_t   *llcf;
@@ -85,6 +87,12 @@ ngx_http_loyalty_event_api(ngx_http_request_t *r)
         return ngx_http_loyalty_event_problem(r,
                                               NGX_HTTP_LOYALTY_P_UNKNOWN_PATH,
                                               &main, NULL, NULL);
+    }
+
+    if (ngx_http_loyalty_access(r, &detail) != NGX_OK) {
+        return ngx_http_loyalty_event_problem(r,
+                                         NGX_HTTP_LOYALTY_P_INVALID_SIGNATURE,
+                                         &detail, NULL, NULL);
     }
 
     llcf = ngx_http_get_module_loc_conf(r, ngx_http_loyalty_module);
@@ -536,7 +544,7 @@ ngx_http_loyalty_event_run(ngx_http_request_t *r,
 {
     json_t                     *json;
     ngx_int_t                   rc;
-    ngx_str_t                   text;
+    ngx_str_t                   text, detail;
     ngx_http_loyalty_fault_t    fault;
     ngx_http_loyalty_step_t    *step;
 
@@ -544,6 +552,12 @@ ngx_http_loyalty_event_run(ngx_http_request_t *r,
 
     text.data = ctx->body;
     text.len = ctx->last - ctx->body;
+
+    if (ngx_http_loyalty_access_body(r, &text, &detail) != NGX_OK) {
+        return ngx_http_loyalty_event_problem(r,
+                                         NGX_HTTP_LOYALTY_P_INVALID_SIGNATURE,
+                                         &detail, NULL, NULL);
+    }
 
     if (ctx->ndjson) {
         rc = ngx_http_loyalty_batch_lines(r, step->program, &text,

@@ -42,6 +42,7 @@ typedef struct {
 #define NGX_HTTP_LOYALTY_EVENT_API    1
 #define NGX_HTTP_LOYALTY_MEMBER_API   2
 #define NGX_HTTP_LOYALTY_METRICS_API  3
+#define NGX_HTTP_LOYALTY_ADMIN_API    4
 
 typedef struct {
     ngx_http_loyalty_program_t   *program;        /* of this location's API */
@@ -64,6 +65,12 @@ ngx_http_loyalty_program_t *ngx_http_loyalty_program_find(
     ngx_http_loyalty_main_conf_t *lmcf, ngx_str_t *name);
 
 
+/* file.c: a file of at most max bytes that a directive names, in memory of
+   cf->temp_pool with a zero behind it; name becomes absolute; logs */
+ngx_int_t ngx_http_loyalty_file_read(ngx_conf_t *cf, ngx_str_t *name,
+    size_t max, ngx_str_t *text);
+
+
 /*
  * Problems (RFC 9457): one table of code, status and title in problem.c;
  * this list and that table are in the same order.
@@ -76,6 +83,7 @@ typedef enum {
     NGX_HTTP_LOYALTY_P_INVALID_FIELD,
     NGX_HTTP_LOYALTY_P_KEY_REQUIRED,
     NGX_HTTP_LOYALTY_P_NO_MEMBER,
+    NGX_HTTP_LOYALTY_P_INVALID_SIGNATURE,
     NGX_HTTP_LOYALTY_P_UNKNOWN_PATH,
     NGX_HTTP_LOYALTY_P_UNKNOWN_EVENT,
     NGX_HTTP_LOYALTY_P_UNKNOWN_GAME,

@@ -33,8 +33,6 @@ static char *ngx_http_loyalty_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
 static void ngx_http_loyalty_inherit_api(ngx_conf_t *cf,
     ngx_http_loyalty_loc_conf_t *prev, ngx_http_loyalty_loc_conf_t *conf);
-static ngx_int_t ngx_http_loyalty_verified(ngx_conf_t *cf);
-static ngx_int_t ngx_http_loyalty_ssl_only(ngx_conf_t *cf);
 
 static ngx_int_t ngx_http_loyalty_init_process(ngx_cycle_t *cycle);
 static void ngx_http_loyalty_exit_process(ngx_cycle_t *cycle);
@@ -387,17 +385,6 @@ ngx_http_loyalty_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_OK;
     }
 
-    if (!conf->trusted && ngx_http_loyalty_verified(cf) != NGX_OK) {
-        ngx_http_loyalty_conf_error(cf, &conf->place,
-                                    "\"loyalty_event_api\" is open to "
-                                    "anyone: write \"ssl_verify_client on\" "
-                                    "in the server and \"ssl\" in each of "
-                                    "its \"listen\" directives, or add "
-                                    "\"trusted\" where other directives "
-                                    "restrict access");
-        return NGX_CONF_ERROR;
-    }
-
     /*
      * nginx would answer a body over client_max_body_size with a page in
      * HTML, before any handler of the location is asked: the limit moves to
@@ -452,76 +439,6 @@ ngx_http_loyalty_inherit_api(ngx_conf_t *cf,
     default: /* NGX_HTTP_LOYALTY_METRICS_API */
         clcf->handler = ngx_http_loyalty_metrics;
     }
-}
-
-
-/* clients show a certificate on every way into the server */
-
-static ngx_int_t
-ngx_http_loyalty_verified(ngx_conf_t *cf)
-{
-#if (NGX_HTTP_SSL)
-    ngx_http_ssl_srv_conf_t  *sscf;
-
-    sscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_ssl_module);
-
-    if (sscf != NULL && sscf->verify == 1) {
-        return ngx_http_loyalty_ssl_only(cf);
-    }
-#endif
-
-    return NGX_DECLINED;
-}
-
-
-static ngx_int_t
-ngx_http_loyalty_ssl_only(ngx_conf_t *cf)
-{
-#if (NGX_HTTP_SSL)
-    ngx_uint_t                   p, a, s;
-    ngx_http_conf_port_t        *port;
-    ngx_http_conf_addr_t        *addr;
-    ngx_http_core_srv_conf_t    *cscf, **servers;
-    ngx_http_core_main_conf_t   *cmcf;
-
-    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
-    cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
-
-    if (cmcf->ports == NULL) {
-        return NGX_DECLINED;
-    }
-
-    port = cmcf->ports->elts;
-
-    for (p = 0; p < cmcf->ports->nelts; p++) {
-        addr = port[p].addrs.elts;
-
-        for (a = 0; a < port[p].addrs.nelts; a++) {
-
-            if (addr[a].opt.ssl) {
-                continue;
-            }
-
-#if (NGX_HTTP_V3 && nginx_version >= 1025000)
-            if (addr[a].opt.quic) {
-                continue;
-            }
-#endif
-
-            servers = addr[a].servers.elts;
-
-            for (s = 0; s < addr[a].servers.nelts; s++) {
-                if (servers[s] == cscf) {
-                    return NGX_DECLINED;
-                }
-            }
-        }
-    }
-
-    return NGX_OK;
-#else
-    return NGX_DECLINED;
-#endif
 }
 
 

@@ -50,6 +50,9 @@ ngx_http_loyalty_problem_t  ngx_http_loyalty_problems[] = {
     { ngx_string("no_member"), 401,
       ngx_string("The request does not say which member it is for"), 0 },
 
+    { ngx_string("invalid_signature"), 403,
+      ngx_string("The request is not signed as it must be"), 0 },
+
     { ngx_string("unknown_path"), 404,
       ngx_string("The API has no such path"), 0 },
 
