@@ -182,6 +182,17 @@ refused(challenge('goal 5;', 'award points 0;'), 4, 'invalid award "0"',
         'award of nothing');
 refused(challenge('goal 5;', 'award points 5 at=3;'), 4, 'award',
         'award at= in a challenge');
+refused(challenge('goal 5;', 'award badge b;'), 4, 'unknown name "b"',
+        'award of a badge that is not there');
+refused(challenge('goal 5;', 'award badge;'), 4, 'a name is expected',
+        'award of a badge without a name');
+refused(challenge('goal 5;', 'award badge b 5;'), 4, 'a name is expected',
+        'award of several badges');
+accepted(challenge('goal 5;', 'award badge b;') . "badge b;\n",
+         'award of a badge that is defined later');
+refused("badge b;\nbadge b;\n", 2, 'duplicate badge "b"',
+        'a badge defined twice');
+refused("badge -b;\n", 1, 'invalid badge name', 'a badge with a bad name');
 refused(challenge('goal 5;', 'award tickets spring 5;'), 4,
         'not supported in this version', 'award of tickets');
 refused(challenge('goal 5;', 'award points;'), 4, 'award',

@@ -26,6 +26,12 @@
 #define NGX_HTTP_LOYALTY_ENTRY_BROKEN     8
 #define NGX_HTTP_LOYALTY_ENTRY_SILENT     9
 #define NGX_HTTP_LOYALTY_ENTRY_OPENED    12
+#define NGX_HTTP_LOYALTY_ENTRY_PLAY      14
+#define NGX_HTTP_LOYALTY_ENTRY_TICKETS   15
+#define NGX_HTTP_LOYALTY_ENTRY_VOID      16
+#define NGX_HTTP_LOYALTY_ENTRY_PLAYS     17
+#define NGX_HTTP_LOYALTY_ENTRY_REWARD    18
+#define NGX_HTTP_LOYALTY_ENTRY_BADGE     19
 
 
 /*
@@ -43,10 +49,12 @@ typedef struct {
 extern ngx_module_t  ngx_http_loyalty_earn_module;
 extern ngx_module_t  ngx_http_loyalty_challenge_module;
 extern ngx_module_t  ngx_http_loyalty_streak_module;
+extern ngx_module_t  ngx_http_loyalty_badge_module;
 
 extern ngx_http_loyalty_game_t  ngx_http_loyalty_earn_game;
 extern ngx_http_loyalty_game_t  ngx_http_loyalty_challenge_game;
 extern ngx_http_loyalty_game_t  ngx_http_loyalty_streak_game;
+extern ngx_http_loyalty_game_t  ngx_http_loyalty_badge_game;
 
 
 /*

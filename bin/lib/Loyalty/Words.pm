@@ -26,12 +26,14 @@ my %STATES = (
     earn => \&_earn,
     challenge => \&_challenge,
     streak => \&_streak,
+    badge => sub { return "awarded $_[1][0] times" },
 );
 
 my %ENTRIES = (
     1 => \&_points, 2 => \&_items, 3 => \&_progress, 4 => \&_after,
     5 => \&_progress, 6 => \&_after, 7 => \&_run, 8 => \&_run, 9 => \&_more,
     10 => \&_tier, 11 => \&_reverses, 12 => \&_opened, 13 => \&_owed,
+    19 => \&_badge,
 );
 
 
@@ -379,6 +381,13 @@ sub _owed {
 
     return "$amount could not be taken from " . $self->_wallet($wallet)
            . ' and is owed';
+}
+
+
+sub _badge {
+    my ($self, $kind, $slot, $has) = @_;
+
+    return ($has ? 'got ' : 'lost ') . $self->_slot($slot);
 }
 
 

@@ -12,6 +12,7 @@ package Loyalty::Games;
 #     coffee 5/5 done [2026-W11]
 #     daily 3/4 2026-03-02 broken 4 frozen 1    streak: length/best
 #     tier bronze>silver                    "-" for none
+#     badge regular; badge regular taken back
 # joined by "; ".  Anything but 200 is told as status and code.
 
 use strict;
@@ -121,6 +122,10 @@ sub told_effect {
 
     if ($e->{type} eq 'tier') {
         return 'tier ' . join '>', map { $_ // '-' } @$e{qw(from to)};
+    }
+
+    if ($e->{type} eq 'badge') {
+        return "badge $e->{name}" . ($e->{taken_back} ? ' taken back' : '');
     }
 
     return $e->{type};
