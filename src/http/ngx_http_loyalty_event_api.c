@@ -12,23 +12,20 @@
 
 #include "ngx_http_loyalty_access.h"
 #include "ngx_http_loyalty_event.h"
+#include "ngx_http_loyalty_body.h"
 
 
-#define NGX_HTTP_LOYALTY_BODY_FIRST   16384
 #define NGX_HTTP_LOYALTY_REPLY_FIRST  1024
 
 
 typedef struct {
+    ngx_http_loyalty_body_t       body;           /* first: its reader looks
+                                                     for it here */
     ngx_http_loyalty_step_t       step;           /* a single one */
     ngx_http_loyalty_batch_t     *batch;          /* or many */
     ngx_str_t                     event;          /* to reverse */
-    u_char                       *body;
-    u_char                       *last;
-    u_char                       *end;
-    off_t                         max;            /* bytes of the body */
     unsigned                      reversal:1;
     unsigned                      ndjson:1;
-    unsigned                      unbuffered:1;
 } ngx_http_loyalty_event_ctx_t;
 
 
@@ -45,16 +42,8 @@ static ngx_int_t ngx_http_loyalty_event_fault(ngx_http_request_t *r,
 static ngx_int_t ngx_http_loyalty_event_too_large(ngx_http_request_t *r,
     off_t max);
 
-static ngx_int_t ngx_http_loyalty_event_read(ngx_http_request_t *r,
-    ngx_http_loyalty_event_ctx_t *ctx);
-static void ngx_http_loyalty_event_body(ngx_http_request_t *r);
-static ngx_int_t ngx_http_loyalty_event_collect(ngx_http_request_t *r,
-    ngx_http_loyalty_event_ctx_t *ctx);
-static ngx_int_t ngx_http_loyalty_event_room(ngx_http_request_t *r,
-    ngx_http_loyalty_event_ctx_t *ctx, off_t size);
-static ngx_int_t ngx_http_loyalty_event_copy(ngx_http_request_t *r,
-    ngx_http_loyalty_event_ctx_t *ctx, ngx_buf_t *b);
-
+static void ngx_http_loyalty_event_body(ngx_http_request_t *r,
+    ngx_http_loyalty_body_t *body, ngx_int_t rc);
 static ngx_int_t ngx_http_loyalty_event_run(ngx_http_request_t *r,
     ngx_http_loyalty_event_ctx_t *ctx);
 static void ngx_http_loyalty_event_done(void *data,
@@ -127,17 +116,14 @@ ngx_http_loyalty_event_api(ngx_http_request_t *r)
                                           &types, NULL, NULL);
     }
 
-    ctx->max = NGX_HTTP_LOYALTY_BODY;
+    ctx->body.max = ngx_http_loyalty_body_max(r, NGX_HTTP_LOYALTY_BODY);
+    ctx->body.handler = ngx_http_loyalty_event_body;
 
-    if (llcf->max_body && llcf->max_body < ctx->max) {
-        ctx->max = llcf->max_body;
+    if (r->headers_in.content_length_n > ctx->body.max) {
+        return ngx_http_loyalty_event_too_large(r, ctx->body.max);
     }
 
-    if (r->headers_in.content_length_n > ctx->max) {
-        return ngx_http_loyalty_event_too_large(r, ctx->max);
-    }
-
-    return ngx_http_loyalty_event_read(r, ctx);
+    return ngx_http_loyalty_body_read(r, &ctx->body);
 }
 
 
@@ -209,51 +195,18 @@ static ngx_int_t
 ngx_http_loyalty_event_type(ngx_http_request_t *r,
     ngx_http_loyalty_event_ctx_t *ctx)
 {
-    u_char     *p, *last;
-    ngx_str_t   type;
+    switch (ngx_http_loyalty_body_type(r)) {
 
-    static ngx_str_t  json = ngx_string("application/json");
-    static ngx_str_t  ndjson = ngx_string("application/x-ndjson");
-
-    if (r->headers_in.content_type == NULL) {
-        return NGX_DECLINED;
-    }
-
-    type = r->headers_in.content_type->value;
-    last = type.data + type.len;
-
-    /* parameters do not matter: JSON is UTF-8 */
-
-    for (p = type.data; p < last; p++) {
-        if (*p == ';' || *p == ' ' || *p == '\t') {
-            break;
-        }
-    }
-
-    type.len = p - type.data;
-
-    while (p < last && (*p == ' ' || *p == '\t')) {
-        p++;
-    }
-
-    if (p < last && *p != ';') {
-        return NGX_DECLINED;
-    }
-
-    if (type.len == json.len
-        && ngx_strncasecmp(type.data, json.data, json.len) == 0)
-    {
+    case NGX_HTTP_LOYALTY_BODY_JSON:
         return NGX_OK;
-    }
 
-    if (type.len == ndjson.len && !ctx->reversal
-        && ngx_strncasecmp(type.data, ndjson.data, ndjson.len) == 0)
-    {
+    case NGX_HTTP_LOYALTY_BODY_NDJSON:
         ctx->ndjson = 1;
-        return NGX_OK;
-    }
+        return ctx->reversal ? NGX_DECLINED : NGX_OK;
 
-    return NGX_DECLINED;
+    default: /* NGX_HTTP_LOYALTY_BODY_OTHER */
+        return NGX_DECLINED;
+    }
 }
 
 
@@ -294,245 +247,30 @@ ngx_http_loyalty_event_too_large(ngx_http_request_t *r, off_t max)
 }
 
 
-/*
- * A body that fits into nginx's buffer is read as usual.  A larger one would
- * go through a temporary file, and one of unknown length past the limit that
- * is ours to watch: these are taken as they come.
- */
-
-static ngx_int_t
-ngx_http_loyalty_event_read(ngx_http_request_t *r,
-    ngx_http_loyalty_event_ctx_t *ctx)
-{
-    ngx_int_t                  rc;
-    ngx_http_core_loc_conf_t  *clcf;
-
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
-
-    if (r->headers_in.chunked
-        || r->headers_in.content_length_n
-           > (off_t) clcf->client_body_buffer_size)
-    {
-        r->request_body_no_buffering = 1;
-    }
-
-    rc = ngx_http_read_client_request_body(r, ngx_http_loyalty_event_body);
-
-    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
-        return rc;
-    }
-
-    return NGX_DONE;
-}
-
-
-/* called when the body is there, or as it comes */
-
 static void
-ngx_http_loyalty_event_body(ngx_http_request_t *r)
+ngx_http_loyalty_event_body(ngx_http_request_t *r,
+    ngx_http_loyalty_body_t *body, ngx_int_t rc)
 {
-    ngx_int_t                      rc;
     ngx_http_loyalty_event_ctx_t  *ctx;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_loyalty_module);
+    ctx = (ngx_http_loyalty_event_ctx_t *) body;
 
-    if (r->reading_body) {
-        ctx->unbuffered = 1;
-    }
+    if (rc == NGX_DECLINED) {
+        rc = ngx_http_loyalty_event_too_large(r, body->max);
 
-    for ( ;; ) {
+    } else if (rc == NGX_OK) {
+        rc = ngx_http_loyalty_event_run(r, ctx);
 
-        rc = ngx_http_loyalty_event_collect(r, ctx);
+        if (rc == NGX_AGAIN) {
+            rc = ngx_http_loyalty_event_wait(r);
 
-        if (rc == NGX_DECLINED) {
-            ngx_http_finalize_request(r,
-                              ngx_http_loyalty_event_too_large(r, ctx->max));
-            return;
-        }
-
-        if (rc != NGX_OK) {
-            ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
-            return;
-        }
-
-        if (!r->reading_body) {
-            break;
-        }
-
-        rc = ngx_http_read_unbuffered_request_body(r);
-
-        if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
-            ngx_http_finalize_request(r, rc);
-            return;
-        }
-
-        if (rc == NGX_AGAIN && r->request_body->bufs == NULL) {
-            r->read_event_handler = ngx_http_loyalty_event_body;
-            return;
-        }
-    }
-
-    rc = ngx_http_loyalty_event_run(r, ctx);
-
-    if (rc == NGX_AGAIN) {
-        rc = ngx_http_loyalty_event_wait(r);
-
-        if (rc == NGX_OK) {
-            return;
+            if (rc == NGX_OK) {
+                return;
+            }
         }
     }
 
     ngx_http_finalize_request(r, rc);
-}
-
-
-/* NGX_DECLINED: the body is too large */
-
-static ngx_int_t
-ngx_http_loyalty_event_collect(ngx_http_request_t *r,
-    ngx_http_loyalty_event_ctx_t *ctx)
-{
-    ngx_int_t     rc;
-    ngx_buf_t    *b;
-    ngx_chain_t  *cl, *next;
-
-    if (r->request_body == NULL) {
-        return NGX_OK;
-    }
-
-    cl = r->request_body->bufs;
-
-    if (cl == NULL) {
-        return NGX_OK;
-    }
-
-    b = cl->buf;
-
-    if (cl->next == NULL && ngx_buf_in_memory(b) && !r->reading_body
-        && ctx->body == NULL)
-    {
-        /* all of it in one piece */
-
-        ctx->body = b->pos;
-        ctx->last = b->last;
-        ctx->end = b->last;
-
-        return (b->last - b->pos > ctx->max) ? NGX_DECLINED : NGX_OK;
-    }
-
-    for ( /* void */ ; cl != NULL; cl = next) {
-
-        next = cl->next;
-
-        rc = ngx_http_loyalty_event_copy(r, ctx, cl->buf);
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
-
-        /* nginx reuses what is consumed; a body that another module had
-           read before is left as it is */
-
-        if (ctx->unbuffered) {
-            cl->buf->pos = cl->buf->last;
-            ngx_free_chain(r->pool, cl);
-        }
-    }
-
-    if (ctx->unbuffered) {
-        r->request_body->bufs = NULL;
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_loyalty_event_copy(ngx_http_request_t *r,
-    ngx_http_loyalty_event_ctx_t *ctx, ngx_buf_t *b)
-{
-    off_t      size, offset;
-    ssize_t    n;
-    ngx_int_t  rc;
-
-    size = ngx_buf_in_memory(b) ? b->last - b->pos
-                                : b->in_file ? b->file_last - b->file_pos : 0;
-
-    rc = ngx_http_loyalty_event_room(r, ctx, size);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    if (ngx_buf_in_memory(b)) {
-        ctx->last = ngx_cpymem(ctx->last, b->pos, size);
-        return NGX_OK;
-    }
-
-    for (offset = b->file_pos; size > 0; offset += n, size -= n) {
-
-        n = ngx_read_file(b->file, ctx->last, (size_t) size, offset);
-
-        if (n == NGX_ERROR) {
-            return NGX_ERROR;
-        }
-
-        if (n == 0) {
-            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                          "the temporary file of the request body ended "
-                          "early");
-            return NGX_ERROR;
-        }
-
-        ctx->last += n;
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_loyalty_event_room(ngx_http_request_t *r,
-    ngx_http_loyalty_event_ctx_t *ctx, off_t size)
-{
-    off_t    used, total;
-    u_char  *p;
-
-    used = ctx->last - ctx->body;
-
-    if (size > ctx->max - used) {
-        return NGX_DECLINED;
-    }
-
-    if (size <= ctx->end - ctx->last) {
-        return NGX_OK;
-    }
-
-    if (r->headers_in.chunked) {
-        total = ngx_max(2 * (ctx->end - ctx->body),
-                        NGX_HTTP_LOYALTY_BODY_FIRST);
-
-    } else {
-        total = r->headers_in.content_length_n;
-    }
-
-    total = ngx_max(total, used + size);
-
-    p = ngx_palloc(r->pool, (size_t) total);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (used) {
-        ngx_memcpy(p, ctx->body, (size_t) used);
-        ngx_pfree(r->pool, ctx->body);
-    }
-
-    ctx->body = p;
-    ctx->last = p + used;
-    ctx->end = p + total;
-
-    return NGX_OK;
 }
 
 
@@ -550,8 +288,8 @@ ngx_http_loyalty_event_run(ngx_http_request_t *r,
 
     step = &ctx->step;
 
-    text.data = ctx->body;
-    text.len = ctx->last - ctx->body;
+    text.data = ctx->body.start;
+    text.len = ctx->body.last - ctx->body.start;
 
     if (ngx_http_loyalty_access_body(r, &text, &detail) != NGX_OK) {
         return ngx_http_loyalty_event_problem(r,

@@ -49,7 +49,8 @@ typedef struct {
     ngx_uint_t                    api;            /* which handler, 0 none */
     ngx_uint_t                    trusted;
     ngx_http_complex_value_t     *member;         /* loyalty_member */
-    off_t                         max_body;       /* event API, 0: no limit */
+    off_t                         max_body;       /* of APIs that read one;
+                                                     0: no limit */
     ngx_http_loyalty_place_t      place;          /* of the API's directive */
 } ngx_http_loyalty_loc_conf_t;
 
@@ -132,6 +133,14 @@ void ngx_http_loyalty_problem_json(loyalty_out_t *out,
 ngx_int_t ngx_http_loyalty_problem_send(ngx_http_request_t *r,
     ngx_http_loyalty_problem_e problem, ngx_str_t *detail,
     ngx_str_t *pointer, ngx_str_t *allow);
+
+/* the same with "retry_at": when it is worth another try, ms */
+ngx_int_t ngx_http_loyalty_problem_send_at(ngx_http_request_t *r,
+    ngx_http_loyalty_problem_e problem, ngx_str_t *detail, int64_t at);
+
+/* a header of the response; name is a constant */
+ngx_int_t ngx_http_loyalty_header(ngx_http_request_t *r, const char *name,
+    size_t len, ngx_str_t *value);
 
 /* sends what out holds, with X-Request-Id; type e.g. "application/json" */
 ngx_int_t ngx_http_loyalty_send(ngx_http_request_t *r, ngx_uint_t status,

@@ -1,5 +1,6 @@
 /*
- * What the files of the member API share: from bytes of Redis to JSON.
+ * What the files of the member API share: its paths, one request to it, and
+ * from bytes of Redis to JSON.
  *
  * NGX_ERROR of the functions that write JSON means that the bytes are not
  * what this module writes, or that memory ran out (out->failed).
@@ -9,8 +10,98 @@
 #define _NGX_HTTP_LOYALTY_MEMBER_H_INCLUDED_
 
 
-#include "ngx_http_loyalty_http.h"
+#include "ngx_http_loyalty_event.h"
+#include "ngx_http_loyalty_body.h"
 
+
+#define NGX_HTTP_LOYALTY_MEMBER_SEGMENTS  4       /* of a path, at most */
+#define NGX_HTTP_LOYALTY_MEMBER_BODY      NGX_HTTP_LOYALTY_TEXT
+
+
+/*
+ * A request to the member API.  It is answered in steps: the path's start(),
+ * then, as often as a step is under way, the reply handler that was given to
+ * ngx_http_loyalty_member_call().  Each returns NGX_AGAIN when a step is under
+ * way, else what the request is finalized with, which the functions below
+ * return, too.
+ */
+
+typedef struct ngx_http_loyalty_member_ctx_s  ngx_http_loyalty_member_ctx_t;
+
+typedef ngx_int_t (*ngx_http_loyalty_member_start_pt)(
+    ngx_http_loyalty_member_ctx_t *ctx);
+typedef ngx_int_t (*ngx_http_loyalty_member_reply_pt)(
+    ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
+
+struct ngx_http_loyalty_member_ctx_s {
+    ngx_http_loyalty_body_t           body;       /* first: its reader looks
+                                                     for it here */
+    ngx_http_request_t               *request;
+    ngx_http_loyalty_program_t       *program;
+    ngx_http_loyalty_op_t            *op;         /* NULL: none runs */
+    ngx_http_loyalty_member_start_pt  start;
+    ngx_http_loyalty_member_reply_pt  reply;      /* of op */
+    ngx_str_t                         member;
+    ngx_str_t                         segments[
+                                           NGX_HTTP_LOYALTY_MEMBER_SEGMENTS];
+    ngx_uint_t                        nsegments;
+    ngx_str_t                         name;       /* what stood for NAME */
+    ngx_str_t                         keys[4];
+    ngx_uint_t                        partition;
+    json_t                           *json;       /* the object of a POST, or
+                                                     NULL: it has no body */
+    void                             *data;       /* the path's own */
+};
+
+
+/*
+ * A line of the table in member_api.c.  A segment in capital letters stands
+ * for a name, which becomes ctx->name; several lines may have the same path
+ * and other methods.  NGX_HTTP_GET includes HEAD.  A POST may only be the
+ * client's own request, and its body is a JSON object or nothing.
+ */
+
+typedef struct {
+    ngx_str_t                         path;
+    ngx_uint_t                        method;
+    ngx_http_loyalty_member_start_pt  start;
+} ngx_http_loyalty_member_path_t;
+
+
+/*
+ * Sends fn(keys, arg) on the connection of the member's partition; reply is
+ * called with what Redis said.  That it said nothing is answered here.
+ */
+ngx_int_t ngx_http_loyalty_member_call(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_http_loyalty_fn_e fn, ngx_uint_t nkeys, ngx_str_t *keys,
+    ngx_str_t *arg, ngx_http_loyalty_member_reply_pt reply);
+
+/* the answer: what out holds with status 200 */
+ngx_int_t ngx_http_loyalty_member_send(ngx_http_loyalty_member_ctx_t *ctx,
+    loyalty_out_t *out);
+
+/* or a problem; detail may be NULL */
+ngx_int_t ngx_http_loyalty_member_problem(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_http_loyalty_problem_e problem, ngx_str_t *detail);
+ngx_int_t ngx_http_loyalty_member_fault(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_http_loyalty_fault_t *fault);
+
+/* the same with "retry_at", ms: when it is worth another try */
+ngx_int_t ngx_http_loyalty_member_retry_at(
+    ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_problem_e problem,
+    ngx_str_t *detail, int64_t at);
+
+/* or what Redis holds of the member is damaged: logged, and a problem */
+ngx_int_t ngx_http_loyalty_member_damaged(ngx_http_loyalty_member_ctx_t *ctx);
+
+
+/* ---- the paths ---- */
+
+ngx_int_t ngx_http_loyalty_member_me(ngx_http_loyalty_member_ctx_t *ctx);
+ngx_int_t ngx_http_loyalty_member_history(ngx_http_loyalty_member_ctx_t *ctx);
+
+
+/* ---- for me and me/history ---- */
 
 /* at most this many records in one reply of me/history */
 #define NGX_HTTP_LOYALTY_HISTORY_MAX      100

@@ -2,115 +2,155 @@
  * The member API: what an app may call.  Who the member is comes from
  * loyalty_member alone, never from the request's path or body.
  *
- * Each request is one operation in Redis.  While it runs, the request waits
- * with the main request's count raised; the operation and the request know
- * of each other through the context below, and whichever ends first takes
- * itself out of it.
+ * A request is looked up in the table below, its body is read, and the path
+ * takes over.  While an operation runs in Redis, the request waits with the
+ * main request's count raised; the operation and the request know of each
+ * other through the context, and whichever ends first takes itself out of it.
  */
 
-
-#include <ngx_config.h>
-#include <ngx_core.h>
-#include <ngx_http.h>
-
-#include "ngx_http_loyalty_event.h"
 #include "ngx_http_loyalty_member.h"
 
 
-typedef struct {
-    ngx_http_request_t               *request;
-    ngx_http_loyalty_program_t       *program;
-    ngx_http_loyalty_op_t            *op;         /* NULL: none runs */
-    ngx_str_t                         member;
-    ngx_str_t                         keys[4];
-    ngx_uint_t                        partition;
-    ngx_uint_t                        history;
-    ngx_http_loyalty_history_args_t   args;
-} ngx_http_loyalty_member_ctx_t;
-
-
-static ngx_int_t ngx_http_loyalty_member_header(ngx_http_request_t *r);
-static ngx_int_t ngx_http_loyalty_member_path(ngx_http_request_t *r,
-    ngx_uint_t *history);
-static ngx_int_t ngx_http_loyalty_member_identity(ngx_http_request_t *r,
-    ngx_str_t *member, ngx_http_loyalty_problem_e *problem,
-    ngx_str_t *detail);
-static ngx_int_t ngx_http_loyalty_member_start(ngx_http_request_t *r,
+static ngx_int_t ngx_http_loyalty_member_prepare(ngx_http_request_t *r,
     ngx_http_loyalty_member_ctx_t *ctx);
-static ngx_http_loyalty_op_t *ngx_http_loyalty_member_call(
-    ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_status_e *status);
+static ngx_int_t ngx_http_loyalty_member_header(ngx_http_request_t *r);
+static ngx_int_t ngx_http_loyalty_member_route(
+    ngx_http_loyalty_member_ctx_t *ctx);
+static ngx_uint_t ngx_http_loyalty_member_match(
+    ngx_http_loyalty_member_ctx_t *ctx, ngx_str_t *path);
+static ngx_int_t ngx_http_loyalty_member_unknown(
+    ngx_http_loyalty_member_ctx_t *ctx);
+static ngx_int_t ngx_http_loyalty_member_method(
+    ngx_http_loyalty_member_ctx_t *ctx, ngx_uint_t methods);
+static ngx_int_t ngx_http_loyalty_member_identity(
+    ngx_http_loyalty_member_ctx_t *ctx);
+static ngx_int_t ngx_http_loyalty_member_refuse(
+    ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_problem_e problem,
+    const char *detail);
+
+static ngx_int_t ngx_http_loyalty_member_get(
+    ngx_http_loyalty_member_ctx_t *ctx);
+static ngx_uint_t ngx_http_loyalty_member_again(ngx_http_request_t *r);
+static ngx_int_t ngx_http_loyalty_member_post(
+    ngx_http_loyalty_member_ctx_t *ctx);
+static void ngx_http_loyalty_member_body(ngx_http_request_t *r,
+    ngx_http_loyalty_body_t *body, ngx_int_t rc);
+static ngx_int_t ngx_http_loyalty_member_object(
+    ngx_http_loyalty_member_ctx_t *ctx);
+static ngx_int_t ngx_http_loyalty_member_too_large(
+    ngx_http_loyalty_member_ctx_t *ctx);
+
 static ngx_int_t ngx_http_loyalty_member_wait(ngx_http_request_t *r);
 static void ngx_http_loyalty_member_cleanup(void *data);
 static void ngx_http_loyalty_member_done(void *data,
     ngx_http_loyalty_status_e status, ngx_http_loyalty_reply_t *reply);
-static ngx_int_t ngx_http_loyalty_member_reply(
-    ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
-static ngx_int_t ngx_http_loyalty_member_problem(ngx_http_request_t *r,
-    ngx_http_loyalty_problem_e problem, ngx_str_t *detail, ngx_str_t *allow);
+
+
+/* what there is; paths of games stand behind those of the member */
+
+static ngx_http_loyalty_member_path_t  ngx_http_loyalty_member_paths[] = {
+
+    { ngx_string("me"), NGX_HTTP_GET,
+      ngx_http_loyalty_member_me },
+
+    { ngx_string("me/history"), NGX_HTTP_GET,
+      ngx_http_loyalty_member_history },
+
+    { ngx_null_string, 0, NULL }
+};
 
 
 ngx_int_t
 ngx_http_loyalty_member_api(ngx_http_request_t *r)
 {
     ngx_int_t                       rc;
-    ngx_str_t                       detail;
-    ngx_uint_t                      history;
-    ngx_http_loyalty_problem_e      problem;
-    ngx_http_loyalty_loc_conf_t    *llcf;
     ngx_http_loyalty_member_ctx_t  *ctx;
-
-    static ngx_str_t  allow = ngx_string("GET, HEAD");
-    static ngx_str_t  paths = ngx_string("me and me/history are what there is");
-
-    rc = ngx_http_discard_request_body(r);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    if (ngx_http_loyalty_member_header(r) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (ngx_http_loyalty_member_path(r, &history) != NGX_OK) {
-        return ngx_http_loyalty_member_problem(r,
-                            NGX_HTTP_LOYALTY_P_UNKNOWN_PATH, &paths, NULL);
-    }
-
-    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
-        return ngx_http_loyalty_member_problem(r, NGX_HTTP_LOYALTY_P_METHOD,
-                                               NULL, &allow);
-    }
 
     ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_loyalty_member_ctx_t));
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    rc = ngx_http_loyalty_member_prepare(r, ctx);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (r->method == NGX_HTTP_POST) {
+        return ngx_http_loyalty_member_post(ctx);
+    }
+
+    return ngx_http_loyalty_member_get(ctx);
+}
+
+
+/* NGX_OK, or what the content handler returns */
+
+static ngx_int_t
+ngx_http_loyalty_member_prepare(ngx_http_request_t *r,
+    ngx_http_loyalty_member_ctx_t *ctx)
+{
+    u_char                       *buf;
+    ngx_int_t                     rc;
+    ngx_http_cleanup_t           *cln;
+    ngx_http_loyalty_loc_conf_t  *llcf;
+
     llcf = ngx_http_get_module_loc_conf(r, ngx_http_loyalty_module);
 
     ctx->request = r;
     ctx->program = llcf->program;
-    ctx->history = history;
 
-    rc = ngx_http_loyalty_member_identity(r, &ctx->member, &problem, &detail);
-
-    if (rc == NGX_ERROR) {
+    if (ngx_http_loyalty_member_header(r) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (rc == NGX_DECLINED) {
-        return ngx_http_loyalty_member_problem(r, problem, &detail, NULL);
+    ctx->body.max = ngx_http_loyalty_body_max(r,
+                                          NGX_HTTP_LOYALTY_MEMBER_BODY);
+
+    if (r->headers_in.content_length_n > ctx->body.max) {
+        return ngx_http_loyalty_member_too_large(ctx);
     }
 
-    if (history
-        && ngx_http_loyalty_history_args(r, &ctx->args, &detail) != NGX_OK)
+    rc = ngx_http_loyalty_member_route(ctx);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    /* what came here once and is redirected back has spent its body */
+
+    if (r->method == NGX_HTTP_POST
+        && (r != r->main || ngx_http_loyalty_member_again(r)))
     {
-        return ngx_http_loyalty_member_problem(r,
-                           NGX_HTTP_LOYALTY_P_INVALID_FIELD, &detail, NULL);
+        return ngx_http_loyalty_member_refuse(ctx,
+                   NGX_HTTP_LOYALTY_P_UNKNOWN_PATH,
+                   "only a request of a client's own is answered, and only "
+                   "once");
     }
 
-    return ngx_http_loyalty_member_start(r, ctx);
+    rc = ngx_http_loyalty_member_identity(ctx);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    buf = ngx_pnalloc(r->pool, NGX_HTTP_LOYALTY_KEYS);
+    cln = ngx_http_cleanup_add(r, 0);
+
+    if (buf == NULL || cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->partition = ngx_http_loyalty_keys(ctx->program, &ctx->member, buf,
+                                           ctx->keys);
+
+    cln->handler = ngx_http_loyalty_member_cleanup;
+    cln->data = ctx;
+
+    ngx_http_set_ctx(r, ctx, ngx_http_loyalty_module);
+
+    return NGX_OK;
 }
 
 
@@ -119,76 +159,172 @@ ngx_http_loyalty_member_api(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_loyalty_member_header(ngx_http_request_t *r)
 {
-    ngx_table_elt_t  *h;
+    static ngx_str_t  value = ngx_string("no-store");
 
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    h->hash = 1;
-    ngx_str_set(&h->key, "Cache-Control");
-    ngx_str_set(&h->value, "no-store");
-
-#if (nginx_version >= 1023000)
-    h->next = NULL;
-#endif
-
-    return NGX_OK;
+    return ngx_http_loyalty_header(r, "Cache-Control",
+                                   sizeof("Cache-Control") - 1, &value);
 }
 
 
 static ngx_int_t
-ngx_http_loyalty_member_path(ngx_http_request_t *r, ngx_uint_t *history)
+ngx_http_loyalty_member_route(ngx_http_loyalty_member_ctx_t *ctx)
 {
-    ngx_str_t   segments[2];
-    ngx_uint_t  n;
+    ngx_uint_t                       methods;
+    ngx_http_request_t              *r;
+    ngx_http_loyalty_member_path_t  *path;
 
-    static ngx_str_t  words[] = {
-        ngx_string("me"), ngx_string("history")
-    };
+    r = ctx->request;
 
-    if (ngx_http_loyalty_path(r, segments, 2, &n) != NGX_OK) {
-        return NGX_DECLINED;
+    if (ngx_http_loyalty_path(r, ctx->segments,
+                              NGX_HTTP_LOYALTY_MEMBER_SEGMENTS,
+                              &ctx->nsegments)
+        != NGX_OK)
+    {
+        return ngx_http_loyalty_member_unknown(ctx);
     }
 
-    *history = (n == 2);
+    methods = 0;
 
-    while (n--) {
-        if (segments[n].len != words[n].len
-            || ngx_memcmp(segments[n].data, words[n].data, words[n].len) != 0)
-        {
-            return NGX_DECLINED;
+    for (path = ngx_http_loyalty_member_paths; path->path.len; path++) {
+
+        if (!ngx_http_loyalty_member_match(ctx, &path->path)) {
+            continue;
         }
+
+        if (r->method == path->method
+            || (r->method == NGX_HTTP_HEAD && path->method == NGX_HTTP_GET))
+        {
+            ctx->start = path->start;
+            return NGX_OK;
+        }
+
+        methods |= path->method;
     }
 
-    return NGX_OK;
+    return methods ? ngx_http_loyalty_member_method(ctx, methods)
+                   : ngx_http_loyalty_member_unknown(ctx);
+}
+
+
+static ngx_uint_t
+ngx_http_loyalty_member_match(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_str_t *path)
+{
+    u_char      *p, *last, *end;
+    ngx_str_t   *segment;
+    ngx_uint_t   i;
+
+    p = path->data;
+    last = p + path->len;
+
+    for (i = 0; i < ctx->nsegments; i++) {
+
+        segment = &ctx->segments[i];
+
+        if (p > last) {
+            return 0;
+        }
+
+        end = ngx_strlchr(p, last, '/');
+        end = (end != NULL) ? end : last;
+
+        if (*p >= 'A' && *p <= 'Z') {
+            ctx->name = *segment;
+
+        } else if (segment->len != (size_t) (end - p)
+                   || ngx_memcmp(segment->data, p, segment->len) != 0)
+        {
+            return 0;
+        }
+
+        p = end + 1;
+    }
+
+    return p > last;
 }
 
 
 static ngx_int_t
-ngx_http_loyalty_member_identity(ngx_http_request_t *r, ngx_str_t *member,
-    ngx_http_loyalty_problem_e *problem, ngx_str_t *detail)
+ngx_http_loyalty_member_unknown(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    u_char                          *p, *last, text[384];
+    ngx_str_t                        detail;
+    ngx_http_loyalty_member_path_t  *path;
+
+    p = text;
+    last = p + sizeof(text);
+
+    for (path = ngx_http_loyalty_member_paths; path->path.len; path++) {
+
+        if (path != ngx_http_loyalty_member_paths) {
+            p = ngx_slprintf(p, last, path[1].path.len ? ", " : " and ");
+        }
+
+        p = ngx_slprintf(p, last, "%V", &path->path);
+    }
+
+    p = ngx_slprintf(p, last, " are what there is");
+
+    detail.data = text;
+    detail.len = p - text;
+
+    return ngx_http_loyalty_member_problem(ctx,
+                                NGX_HTTP_LOYALTY_P_UNKNOWN_PATH, &detail);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_member_method(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_uint_t methods)
+{
+    ngx_str_t  allow;
+
+    if (methods == NGX_HTTP_GET) {
+        ngx_str_set(&allow, "GET, HEAD");
+
+    } else if (methods == NGX_HTTP_POST) {
+        ngx_str_set(&allow, "POST");
+
+    } else {
+        ngx_str_set(&allow, "GET, HEAD, POST");
+    }
+
+    ngx_http_loyalty_stat_request(ctx->program, NGX_HTTP_LOYALTY_API_MEMBER,
+                                  NGX_HTTP_LOYALTY_P_METHOD);
+
+    return ngx_http_loyalty_problem_send(ctx->request,
+                                         NGX_HTTP_LOYALTY_P_METHOD, NULL,
+                                         NULL, &allow);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_member_identity(ngx_http_loyalty_member_ctx_t *ctx)
 {
     ngx_http_loyalty_loc_conf_t  *llcf;
 
-    llcf = ngx_http_get_module_loc_conf(r, ngx_http_loyalty_module);
+    llcf = ngx_http_get_module_loc_conf(ctx->request,
+                                        ngx_http_loyalty_module);
 
-    if (ngx_http_complex_value(r, llcf->member, member) != NGX_OK) {
-        return NGX_ERROR;
+    if (ngx_http_complex_value(ctx->request, llcf->member, &ctx->member)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (member->len == 0) {
-        *problem = NGX_HTTP_LOYALTY_P_NO_MEMBER;
-        ngx_str_set(detail, "the request names no member");
-        return NGX_DECLINED;
+    if (ctx->member.len == 0) {
+        return ngx_http_loyalty_member_refuse(ctx,
+                   NGX_HTTP_LOYALTY_P_NO_MEMBER,
+                   "the request names no member");
     }
 
-    if (ngx_http_loyalty_text_check(member, NGX_HTTP_LOYALTY_ID) != NGX_OK) {
-        *problem = NGX_HTTP_LOYALTY_P_INVALID_FIELD;
-        ngx_str_set(detail, "the member's id is not 1 to 128 bytes of "
-                            "printable UTF-8");
-        return NGX_DECLINED;
+    if (ngx_http_loyalty_text_check(&ctx->member, NGX_HTTP_LOYALTY_ID)
+        != NGX_OK)
+    {
+        return ngx_http_loyalty_member_refuse(ctx,
+                   NGX_HTTP_LOYALTY_P_INVALID_FIELD,
+                   "the member's id is not 1 to 128 bytes of printable "
+                   "UTF-8");
     }
 
     return NGX_OK;
@@ -196,96 +332,207 @@ ngx_http_loyalty_member_identity(ngx_http_request_t *r, ngx_str_t *member,
 
 
 static ngx_int_t
-ngx_http_loyalty_member_start(ngx_http_request_t *r,
-    ngx_http_loyalty_member_ctx_t *ctx)
+ngx_http_loyalty_member_refuse(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_http_loyalty_problem_e problem, const char *detail)
 {
-    u_char                     *buf;
-    ngx_http_cleanup_t         *cln;
-    ngx_http_loyalty_status_e   status;
+    ngx_str_t  text;
 
-    buf = ngx_pnalloc(r->pool, NGX_HTTP_LOYALTY_KEYS);
-    if (buf == NULL) {
+    text.data = (u_char *) detail;
+    text.len = ngx_strlen(detail);
+
+    return ngx_http_loyalty_member_problem(ctx, problem, &text);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_member_get(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_discard_request_body(ctx->request);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    rc = ctx->start(ctx);
+
+    if (rc != NGX_AGAIN) {
+        return rc;
+    }
+
+    ctx->request->main->count++;
+
+    if (ngx_http_loyalty_member_wait(ctx->request) != NGX_OK) {
+        ctx->request->main->count--;
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ctx->partition = ngx_http_loyalty_keys(ctx->program, &ctx->member, buf,
-                                           ctx->keys);
+    return NGX_DONE;
+}
 
-    cln = ngx_http_cleanup_add(r, 0);
-    if (cln == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+/* the context of a redirected request is gone, its cleanups are not */
+
+static ngx_uint_t
+ngx_http_loyalty_member_again(ngx_http_request_t *r)
+{
+    ngx_http_cleanup_t  *cln;
+
+    for (cln = r->cleanup; cln != NULL; cln = cln->next) {
+        if (cln->handler == ngx_http_loyalty_member_cleanup) {
+            return 1;
+        }
     }
 
-    cln->handler = ngx_http_loyalty_member_cleanup;
-    cln->data = ctx;
+    return 0;
+}
 
-    ngx_http_set_ctx(r, ctx, ngx_http_loyalty_module);
 
-    ctx->op = ngx_http_loyalty_member_call(ctx, &status);
+static ngx_int_t
+ngx_http_loyalty_member_post(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    if ((r->headers_in.chunked || r->headers_in.content_length_n > 0)
+        && ngx_http_loyalty_body_type(r) != NGX_HTTP_LOYALTY_BODY_JSON)
+    {
+        return ngx_http_loyalty_member_refuse(ctx,
+                   NGX_HTTP_LOYALTY_P_UNSUPPORTED_TYPE,
+                   "application/json is expected");
+    }
+
+    ctx->body.handler = ngx_http_loyalty_member_body;
+
+    return ngx_http_loyalty_body_read(r, &ctx->body);
+}
+
+
+static void
+ngx_http_loyalty_member_body(ngx_http_request_t *r,
+    ngx_http_loyalty_body_t *body, ngx_int_t rc)
+{
+    ngx_http_loyalty_member_ctx_t  *ctx;
+
+    ctx = (ngx_http_loyalty_member_ctx_t *) body;
+
+    if (rc == NGX_DECLINED) {
+        rc = ngx_http_loyalty_member_too_large(ctx);
+
+    } else if (rc == NGX_OK) {
+        rc = ngx_http_loyalty_member_object(ctx);
+
+        if (rc == NGX_AGAIN) {
+
+            if (ngx_http_loyalty_member_wait(r) == NGX_OK) {
+                return;
+            }
+
+            rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    ngx_http_finalize_request(r, rc);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_member_object(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    ngx_str_t                 text;
+    ngx_http_loyalty_fault_t  fault;
+
+    text.data = ctx->body.start;
+    text.len = ctx->body.last - ctx->body.start;
+
+    if (text.len == 0) {
+        return ctx->start(ctx);
+    }
+
+    ctx->json = ngx_http_loyalty_json(&text, &fault);
+
+    if (ctx->json == NULL) {
+        return ngx_http_loyalty_member_fault(ctx, &fault);
+    }
+
+    if (!json_is_object(ctx->json)) {
+        fault.item = -1;
+
+        (void) ngx_http_loyalty_json_fault(&fault, NULL, NULL,
+                                           "an object is expected");
+
+        return ngx_http_loyalty_member_fault(ctx, &fault);
+    }
+
+    return ctx->start(ctx);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_member_too_large(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    ngx_http_loyalty_fault_t  fault;
+
+    ngx_http_loyalty_fault(&fault, NGX_HTTP_LOYALTY_P_TOO_LARGE,
+                           "a body of at most %O bytes is expected",
+                           ctx->body.max);
+
+    return ngx_http_loyalty_member_fault(ctx, &fault);
+}
+
+
+ngx_int_t
+ngx_http_loyalty_member_call(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_http_loyalty_fn_e fn, ngx_uint_t nkeys, ngx_str_t *keys,
+    ngx_str_t *arg, ngx_http_loyalty_member_reply_pt reply)
+{
+    ngx_http_loyalty_status_e  status;
+
+    ctx->reply = reply;
+
+    ctx->op = ngx_http_loyalty_redis_call(ctx->program,
+                                          NGX_HTTP_LOYALTY_INTERACTIVE,
+                                          ctx->partition, fn, nkeys, keys,
+                                          arg, ngx_http_loyalty_member_done,
+                                          ctx, &status);
 
     if (ctx->op == NULL) {
-        return ngx_http_loyalty_member_problem(r,
-                      ngx_http_loyalty_status_problem(status), NULL, NULL);
+        return ngx_http_loyalty_member_problem(ctx,
+                            ngx_http_loyalty_status_problem(status), NULL);
     }
 
-    return ngx_http_loyalty_member_wait(r);
+    return NGX_AGAIN;
 }
 
 
-static ngx_http_loyalty_op_t *
-ngx_http_loyalty_member_call(ngx_http_loyalty_member_ctx_t *ctx,
-    ngx_http_loyalty_status_e *status)
-{
-    u_char         buf[32];
-    ngx_str_t      arg;
-    loyalty_mpw_t  w;
-
-    if (!ctx->history) {
-        return ngx_http_loyalty_redis_call(ctx->program,
-            NGX_HTTP_LOYALTY_INTERACTIVE, ctx->partition,
-            NGX_HTTP_LOYALTY_GET, 1, ctx->keys, NULL,
-            ngx_http_loyalty_member_done, ctx, status);
-    }
-
-    loyalty_mpw_init(&w, buf, sizeof(buf));
-    loyalty_mpw_int(&w, ctx->args.before);
-    loyalty_mpw_int(&w, ctx->args.limit + 1);
-
-    arg.data = buf;
-    arg.len = w.pos - w.start;
-
-    return ngx_http_loyalty_redis_call(ctx->program,
-        NGX_HTTP_LOYALTY_INTERACTIVE, ctx->partition,
-        NGX_HTTP_LOYALTY_FN_HISTORY, 2, ctx->keys, &arg,
-        ngx_http_loyalty_member_done, ctx, status);
-}
-
+/* notices a client that goes away */
 
 static ngx_int_t
 ngx_http_loyalty_member_wait(ngx_http_request_t *r)
 {
     ngx_event_t  *rev;
 
-    r->main->count++;
-
     /* a body that is still being discarded has its own reader */
 
     if (r != r->main || r->discard_body) {
-        return NGX_DONE;
+        return NGX_OK;
     }
 
     rev = r->connection->read;
+
     r->read_event_handler = ngx_http_test_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
 
     if (rev->ready) {
         ngx_post_event(rev, &ngx_posted_events);
 
     } else if (ngx_handle_read_event(rev, 0) != NGX_OK) {
-        r->main->count--;
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return NGX_ERROR;
     }
 
-    return NGX_DONE;
+    return NGX_OK;
 }
 
 
@@ -294,9 +541,14 @@ ngx_http_loyalty_member_cleanup(void *data)
 {
     ngx_http_loyalty_member_ctx_t *ctx = data;
 
-    if (ctx->op) {
+    if (ctx->op != NULL) {
         ngx_http_loyalty_redis_detach(ctx->op);
         ctx->op = NULL;
+    }
+
+    if (ctx->json != NULL) {
+        json_decref(ctx->json);
+        ctx->json = NULL;
     }
 }
 
@@ -324,86 +576,21 @@ ngx_http_loyalty_member_done(void *data, ngx_http_loyalty_status_e status,
 
     ngx_http_set_log_request(c->log, r);
 
-    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, c->log, 0,
-                   "loyalty member reply status:%ui history:%ui",
-                   (ngx_uint_t) status, ctx->history);
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, c->log, 0,
+                   "loyalty member reply status:%ui", (ngx_uint_t) status);
 
     if (status == NGX_HTTP_LOYALTY_REPLY) {
-        rc = ngx_http_loyalty_member_reply(ctx, reply);
+        rc = ctx->reply(ctx, reply);
+
+        if (rc == NGX_AGAIN) {
+            return;
+        }
 
     } else {
-        rc = ngx_http_loyalty_member_problem(r,
-                       ngx_http_loyalty_status_problem(status), NULL, NULL);
+        rc = ngx_http_loyalty_member_problem(ctx,
+                            ngx_http_loyalty_status_problem(status), NULL);
     }
 
     ngx_http_finalize_request(r, rc);
     ngx_http_run_posted_requests(c);
-}
-
-
-static ngx_int_t
-ngx_http_loyalty_member_reply(ngx_http_loyalty_member_ctx_t *ctx,
-    ngx_http_loyalty_reply_t *reply)
-{
-    ngx_int_t            rc;
-    ngx_time_t          *tp;
-    loyalty_out_t        out;
-    ngx_http_request_t  *r;
-
-    static ngx_str_t  type = ngx_string("application/json");
-
-    r = ctx->request;
-
-    ngx_http_loyalty_out_pool(&out, r->pool, 2048);
-
-    if (ctx->history) {
-        rc = ngx_http_loyalty_history_json(ctx->program, r->pool,
-                                           &ctx->member, reply,
-                                           ctx->args.limit, &out);
-
-    } else if (reply->array || reply->n != 1) {
-        rc = NGX_ERROR;
-
-    } else {
-        tp = ngx_timeofday();
-
-        rc = ngx_http_loyalty_account_json(ctx->program, r->pool,
-                               &ctx->member, &reply->values[0],
-                               (int64_t) tp->sec * 1000 + tp->msec, &out);
-    }
-
-    if (out.failed) {
-        return ngx_http_loyalty_member_problem(r, NGX_HTTP_LOYALTY_P_INTERNAL,
-                                               NULL, NULL);
-    }
-
-    if (rc != NGX_OK) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "loyalty program \"%V\": the value of the key \"%V\" "
-                      "in Redis is damaged", &ctx->program->name,
-                      &ctx->keys[0]);
-
-        return ngx_http_loyalty_member_problem(r, NGX_HTTP_LOYALTY_P_INTERNAL,
-                                               NULL, NULL);
-    }
-
-    ngx_http_loyalty_stat_request(ctx->program, NGX_HTTP_LOYALTY_API_MEMBER,
-                                  NGX_HTTP_LOYALTY_P_NONE);
-
-    return ngx_http_loyalty_send(r, NGX_HTTP_OK, &type, &out);
-}
-
-
-static ngx_int_t
-ngx_http_loyalty_member_problem(ngx_http_request_t *r,
-    ngx_http_loyalty_problem_e problem, ngx_str_t *detail, ngx_str_t *allow)
-{
-    ngx_http_loyalty_loc_conf_t  *llcf;
-
-    llcf = ngx_http_get_module_loc_conf(r, ngx_http_loyalty_module);
-
-    ngx_http_loyalty_stat_request(llcf->program, NGX_HTTP_LOYALTY_API_MEMBER,
-                                  problem);
-
-    return ngx_http_loyalty_problem_send(r, problem, detail, NULL, allow);
 }

@@ -31,6 +31,8 @@ static char *ngx_http_loyalty_init_main_conf(ngx_conf_t *cf, void *conf);
 static void *ngx_http_loyalty_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_loyalty_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
+static void ngx_http_loyalty_limit_body(ngx_conf_t *cf,
+    ngx_http_loyalty_loc_conf_t *conf);
 static void ngx_http_loyalty_inherit_api(ngx_conf_t *cf,
     ngx_http_loyalty_loc_conf_t *prev, ngx_http_loyalty_loc_conf_t *conf);
 
@@ -366,8 +368,6 @@ ngx_http_loyalty_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_loyalty_loc_conf_t *prev = parent;
     ngx_http_loyalty_loc_conf_t *conf = child;
 
-    ngx_http_core_loc_conf_t  *clcf;
-
     ngx_conf_merge_ptr_value(conf->member, prev->member, NULL);
 
     ngx_http_loyalty_inherit_api(cf, prev, conf);
@@ -381,15 +381,26 @@ ngx_http_loyalty_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
-    if (conf->api != NGX_HTTP_LOYALTY_EVENT_API) {
-        return NGX_CONF_OK;
+    if (conf->api == NGX_HTTP_LOYALTY_EVENT_API
+        || conf->api == NGX_HTTP_LOYALTY_MEMBER_API)
+    {
+        ngx_http_loyalty_limit_body(cf, conf);
     }
 
-    /*
-     * nginx would answer a body over client_max_body_size with a page in
-     * HTML, before any handler of the location is asked: the limit moves to
-     * the handler, which answers with a problem.
-     */
+    return NGX_CONF_OK;
+}
+
+
+/*
+ * nginx would answer a body over client_max_body_size with a page in HTML,
+ * before any handler of the location is asked: the limit moves to the
+ * handler, which answers with a problem.
+ */
+
+static void
+ngx_http_loyalty_limit_body(ngx_conf_t *cf, ngx_http_loyalty_loc_conf_t *conf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
@@ -397,8 +408,6 @@ ngx_http_loyalty_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->max_body = clcf->client_max_body_size;
         clcf->client_max_body_size = 0;
     }
-
-    return NGX_CONF_OK;
 }
 
 

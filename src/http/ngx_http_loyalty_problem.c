@@ -16,8 +16,12 @@
 
 
 static void *ngx_http_loyalty_out_alloc(void *ctx, size_t n);
-static ngx_int_t ngx_http_loyalty_header(ngx_http_request_t *r,
-    const char *name, size_t len, ngx_str_t *value);
+static void ngx_http_loyalty_problem_object(loyalty_out_t *out,
+    ngx_http_loyalty_problem_e problem, ngx_str_t *detail,
+    ngx_str_t *pointer, int64_t at);
+static ngx_int_t ngx_http_loyalty_problem_answer(ngx_http_request_t *r,
+    ngx_http_loyalty_problem_e problem, ngx_str_t *allow,
+    loyalty_out_t *out);
 static ngx_int_t ngx_http_loyalty_request_id_draw(ngx_http_request_t *r,
     ngx_http_loyalty_random_t *random, ngx_http_variable_value_t *vv);
 static ngx_int_t ngx_http_loyalty_request_id(ngx_http_request_t *r);
@@ -166,6 +170,17 @@ void
 ngx_http_loyalty_problem_json(loyalty_out_t *out,
     ngx_http_loyalty_problem_e problem, ngx_str_t *detail, ngx_str_t *pointer)
 {
+    ngx_http_loyalty_problem_object(out, problem, detail, pointer, -1);
+}
+
+
+/* at: when to try again, ms; -1: nothing is said of it */
+
+static void
+ngx_http_loyalty_problem_object(loyalty_out_t *out,
+    ngx_http_loyalty_problem_e problem, ngx_str_t *detail, ngx_str_t *pointer,
+    int64_t at)
+{
     ngx_http_loyalty_problem_t  *p;
 
     p = &ngx_http_loyalty_problems[problem];
@@ -200,6 +215,11 @@ ngx_http_loyalty_problem_json(loyalty_out_t *out,
         loyalty_out_int(out, p->retry_after);
     }
 
+    if (at >= 0) {
+        loyalty_out_lit(out, ",\"retry_at\":");
+        loyalty_out_time(out, at);
+    }
+
     loyalty_out_lit(out, "}");
 }
 
@@ -209,16 +229,38 @@ ngx_http_loyalty_problem_send(ngx_http_request_t *r,
     ngx_http_loyalty_problem_e problem, ngx_str_t *detail, ngx_str_t *pointer,
     ngx_str_t *allow)
 {
+    loyalty_out_t  out;
+
+    ngx_http_loyalty_out_pool(&out, r->pool, NGX_HTTP_LOYALTY_PROBLEM_SIZE);
+    ngx_http_loyalty_problem_json(&out, problem, detail, pointer);
+
+    return ngx_http_loyalty_problem_answer(r, problem, allow, &out);
+}
+
+
+ngx_int_t
+ngx_http_loyalty_problem_send_at(ngx_http_request_t *r,
+    ngx_http_loyalty_problem_e problem, ngx_str_t *detail, int64_t at)
+{
+    loyalty_out_t  out;
+
+    ngx_http_loyalty_out_pool(&out, r->pool, NGX_HTTP_LOYALTY_PROBLEM_SIZE);
+    ngx_http_loyalty_problem_object(&out, problem, detail, NULL, at);
+
+    return ngx_http_loyalty_problem_answer(r, problem, NULL, &out);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_problem_answer(ngx_http_request_t *r,
+    ngx_http_loyalty_problem_e problem, ngx_str_t *allow, loyalty_out_t *out)
+{
     ngx_str_t                    retry;
-    loyalty_out_t                out;
     ngx_http_loyalty_problem_t  *p;
 
     static ngx_str_t  type = ngx_string("application/problem+json");
 
     p = &ngx_http_loyalty_problems[problem];
-
-    ngx_http_loyalty_out_pool(&out, r->pool, NGX_HTTP_LOYALTY_PROBLEM_SIZE);
-    ngx_http_loyalty_problem_json(&out, problem, detail, pointer);
 
     /*
      * The body may not have been read.  A client that waits for "100
@@ -262,7 +304,7 @@ ngx_http_loyalty_problem_send(ngx_http_request_t *r,
         }
     }
 
-    return ngx_http_loyalty_send(r, p->status, &type, &out);
+    return ngx_http_loyalty_send(r, p->status, &type, out);
 }
 
 
@@ -323,7 +365,7 @@ ngx_http_loyalty_send_chain(ngx_http_request_t *r, ngx_uint_t status,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_loyalty_header(ngx_http_request_t *r, const char *name, size_t len,
     ngx_str_t *value)
 {

@@ -1,0 +1,69 @@
+/*
+ * How a request to the member API is answered: with JSON, or with a problem.
+ * Either is counted.
+ */
+
+#include "ngx_http_loyalty_member.h"
+
+
+ngx_int_t
+ngx_http_loyalty_member_send(ngx_http_loyalty_member_ctx_t *ctx,
+    loyalty_out_t *out)
+{
+    static ngx_str_t  type = ngx_string("application/json");
+
+    ngx_http_loyalty_stat_request(ctx->program, NGX_HTTP_LOYALTY_API_MEMBER,
+                                  NGX_HTTP_LOYALTY_P_NONE);
+
+    return ngx_http_loyalty_send(ctx->request, NGX_HTTP_OK, &type, out);
+}
+
+
+ngx_int_t
+ngx_http_loyalty_member_problem(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_http_loyalty_problem_e problem, ngx_str_t *detail)
+{
+    ngx_http_loyalty_stat_request(ctx->program, NGX_HTTP_LOYALTY_API_MEMBER,
+                                  problem);
+
+    return ngx_http_loyalty_problem_send(ctx->request, problem, detail, NULL,
+                                         NULL);
+}
+
+
+ngx_int_t
+ngx_http_loyalty_member_fault(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_http_loyalty_fault_t *fault)
+{
+    ngx_http_loyalty_stat_request(ctx->program, NGX_HTTP_LOYALTY_API_MEMBER,
+                                  fault->problem);
+
+    return ngx_http_loyalty_problem_send(ctx->request, fault->problem,
+                                         &fault->detail, &fault->pointer,
+                                         NULL);
+}
+
+
+ngx_int_t
+ngx_http_loyalty_member_retry_at(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_http_loyalty_problem_e problem, ngx_str_t *detail, int64_t at)
+{
+    ngx_http_loyalty_stat_request(ctx->program, NGX_HTTP_LOYALTY_API_MEMBER,
+                                  problem);
+
+    return ngx_http_loyalty_problem_send_at(ctx->request, problem, detail,
+                                            at);
+}
+
+
+ngx_int_t
+ngx_http_loyalty_member_damaged(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    ngx_log_error(NGX_LOG_ERR, ctx->request->connection->log, 0,
+                  "loyalty program \"%V\": the value of the key \"%V\" "
+                  "in Redis is damaged", &ctx->program->name,
+                  &ctx->keys[0]);
+
+    return ngx_http_loyalty_member_problem(ctx, NGX_HTTP_LOYALTY_P_INTERNAL,
+                                           NULL);
+}
