@@ -60,6 +60,8 @@ my @broken = (
     [ 'max_event_age -7d;', 1, 'invalid max_event_age "-7d"' ],
     [ "max_event_age 7d;\nmax_event_age 7d;", 2, 'is duplicate' ],
 
+    [ 'idempotency off;', 1, 'invalid value "off", "idempotency" expects' ],
+    [ "idempotency optional;\nidempotency required;", 2, 'is duplicate' ],
     [ 'remember x;', 1, 'invalid remember "x"' ],
     [ "max_event_age 30d;\n\nremember 30d;\nwallet points;", 3,
       'at least max_event_age and a day, 2678400s, is expected' ],

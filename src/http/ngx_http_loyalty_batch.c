@@ -117,7 +117,7 @@ ngx_http_loyalty_batch_lines(ngx_http_request_t *r,
     (*batch)->last = text.data + text.len;
     (*batch)->total = n;
 
-    return NGX_AGAIN;
+    return NGX_BUSY;
 }
 
 
@@ -137,7 +137,7 @@ ngx_http_loyalty_batch_array(ngx_http_request_t *r,
 
     loyalty_out_lit(&(*batch)->out, "[");
 
-    return NGX_AGAIN;
+    return NGX_BUSY;
 }
 
 

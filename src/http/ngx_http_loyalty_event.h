@@ -143,7 +143,7 @@ typedef struct ngx_http_loyalty_batch_s  ngx_http_loyalty_batch_t;
 
 /*
  * Runs all events of the body, which stays where it is, and finalizes the
- * request.  NGX_AGAIN: under way, *batch is to be given to
+ * request.  NGX_BUSY: under way, *batch is to be given to
  * ngx_http_loyalty_batch_cleanup() when the request ends.  NGX_ERROR: nothing
  * was done, and the fault says why.
  */

@@ -261,7 +261,7 @@ ngx_http_loyalty_event_body(ngx_http_request_t *r,
     } else if (rc == NGX_OK) {
         rc = ngx_http_loyalty_event_run(r, ctx);
 
-        if (rc == NGX_AGAIN) {
+        if (rc == NGX_BUSY) {
             rc = ngx_http_loyalty_event_wait(r);
 
             if (rc == NGX_OK) {
@@ -274,7 +274,7 @@ ngx_http_loyalty_event_body(ngx_http_request_t *r,
 }
 
 
-/* NGX_AGAIN: a step is under way; else what the request is finalized with */
+/* NGX_BUSY: a step is under way; else what the request is finalized with */
 
 static ngx_int_t
 ngx_http_loyalty_event_run(ngx_http_request_t *r,
@@ -329,7 +329,7 @@ ngx_http_loyalty_event_run(ngx_http_request_t *r,
                                          &fault);
     }
 
-    return rc == NGX_OK ? NGX_AGAIN : ngx_http_loyalty_event_fault(r, &fault);
+    return rc == NGX_OK ? NGX_BUSY : ngx_http_loyalty_event_fault(r, &fault);
 }
 
 

@@ -21,9 +21,9 @@
 /*
  * A request to the member API.  It is answered in steps: the path's start(),
  * then, as often as a step is under way, the reply handler that was given to
- * ngx_http_loyalty_member_call().  Each returns NGX_AGAIN when a step is under
- * way, else what the request is finalized with, which the functions below
- * return, too.
+ * ngx_http_loyalty_member_call().  Each returns NGX_BUSY when a step is under
+ * way, else what the request is finalized with; the functions below that
+ * call and answer return just that.
  */
 
 typedef struct ngx_http_loyalty_member_ctx_s  ngx_http_loyalty_member_ctx_t;

@@ -73,7 +73,7 @@ ngx_http_loyalty_member_api(ngx_http_request_t *r)
 
     rc = ngx_http_loyalty_member_prepare(r, ctx);
 
-    if (rc != NGX_OK) {
+    if (rc != NGX_DECLINED) {
         return rc;
     }
 
@@ -85,7 +85,8 @@ ngx_http_loyalty_member_api(ngx_http_request_t *r)
 }
 
 
-/* NGX_OK, or what the content handler returns */
+/* NGX_DECLINED: the request goes on; else it has been answered, and this is
+   what the content handler returns */
 
 static ngx_int_t
 ngx_http_loyalty_member_prepare(ngx_http_request_t *r,
@@ -106,7 +107,9 @@ ngx_http_loyalty_member_prepare(ngx_http_request_t *r,
     }
 
     ctx->body.max = ngx_http_loyalty_body_max(r,
-                                          NGX_HTTP_LOYALTY_MEMBER_BODY);
+                                          r->method == NGX_HTTP_POST
+                                          ? NGX_HTTP_LOYALTY_MEMBER_BODY
+                                          : NGX_MAX_OFF_T_VALUE);
 
     if (r->headers_in.content_length_n > ctx->body.max) {
         return ngx_http_loyalty_member_too_large(ctx);
@@ -114,7 +117,7 @@ ngx_http_loyalty_member_prepare(ngx_http_request_t *r,
 
     rc = ngx_http_loyalty_member_route(ctx);
 
-    if (rc != NGX_OK) {
+    if (rc != NGX_DECLINED) {
         return rc;
     }
 
@@ -131,7 +134,7 @@ ngx_http_loyalty_member_prepare(ngx_http_request_t *r,
 
     rc = ngx_http_loyalty_member_identity(ctx);
 
-    if (rc != NGX_OK) {
+    if (rc != NGX_DECLINED) {
         return rc;
     }
 
@@ -150,7 +153,7 @@ ngx_http_loyalty_member_prepare(ngx_http_request_t *r,
 
     ngx_http_set_ctx(r, ctx, ngx_http_loyalty_module);
 
-    return NGX_OK;
+    return NGX_DECLINED;
 }
 
 
@@ -195,7 +198,7 @@ ngx_http_loyalty_member_route(ngx_http_loyalty_member_ctx_t *ctx)
             || (r->method == NGX_HTTP_HEAD && path->method == NGX_HTTP_GET))
         {
             ctx->start = path->start;
-            return NGX_OK;
+            return NGX_DECLINED;
         }
 
         methods |= path->method;
@@ -327,7 +330,7 @@ ngx_http_loyalty_member_identity(ngx_http_loyalty_member_ctx_t *ctx)
                    "UTF-8");
     }
 
-    return NGX_OK;
+    return NGX_DECLINED;
 }
 
 
@@ -357,7 +360,7 @@ ngx_http_loyalty_member_get(ngx_http_loyalty_member_ctx_t *ctx)
 
     rc = ctx->start(ctx);
 
-    if (rc != NGX_AGAIN) {
+    if (rc != NGX_BUSY) {
         return rc;
     }
 
@@ -424,7 +427,7 @@ ngx_http_loyalty_member_body(ngx_http_request_t *r,
     } else if (rc == NGX_OK) {
         rc = ngx_http_loyalty_member_object(ctx);
 
-        if (rc == NGX_AGAIN) {
+        if (rc == NGX_BUSY) {
 
             if (ngx_http_loyalty_member_wait(r) == NGX_OK) {
                 return;
@@ -503,7 +506,7 @@ ngx_http_loyalty_member_call(ngx_http_loyalty_member_ctx_t *ctx,
                             ngx_http_loyalty_status_problem(status), NULL);
     }
 
-    return NGX_AGAIN;
+    return NGX_BUSY;
 }
 
 
@@ -582,7 +585,7 @@ ngx_http_loyalty_member_done(void *data, ngx_http_loyalty_status_e status,
     if (status == NGX_HTTP_LOYALTY_REPLY) {
         rc = ctx->reply(ctx, reply);
 
-        if (rc == NGX_AGAIN) {
+        if (rc == NGX_BUSY) {
             return;
         }
 

@@ -88,6 +88,7 @@ ngx_http_loyalty_defaults(ngx_conf_t *cf, ngx_http_loyalty_program_t *program)
     }
 
     ngx_conf_init_value(program->feed_max, NGX_HTTP_LOYALTY_DEFAULT_FEED);
+    ngx_conf_init_value(program->idempotency_optional, 0);
     ngx_conf_init_value(program->max_event_age, NGX_HTTP_LOYALTY_DEFAULT_AGE);
 
     /* a repeat must be known for longer than an event may be old */

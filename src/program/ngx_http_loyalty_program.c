@@ -29,6 +29,8 @@ static char *ngx_http_loyalty_remember(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_loyalty_feed_max(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_http_loyalty_keys_optional(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
 
 
 static ngx_command_t  ngx_http_loyalty_program_commands[] = {
@@ -64,6 +66,13 @@ static ngx_command_t  ngx_http_loyalty_program_commands[] = {
     { ngx_string("feed_max"),
       NGX_LOYALTY_PROGRAM_CONF|NGX_CONF_TAKE1,
       ngx_http_loyalty_feed_max,
+      0,
+      0,
+      NULL },
+
+    { ngx_string("idempotency"),
+      NGX_LOYALTY_PROGRAM_CONF|NGX_CONF_TAKE1,
+      ngx_http_loyalty_keys_optional,
       0,
       0,
       NULL },
@@ -193,6 +202,7 @@ ngx_http_loyalty_program_create(ngx_conf_t *cf, ngx_str_t *name)
     program->max_event_age = NGX_CONF_UNSET;
     program->remember = NGX_CONF_UNSET;
     program->feed_max = NGX_CONF_UNSET;
+    program->idempotency_optional = NGX_CONF_UNSET;
 
     if (ngx_array_init(&program->wallets, cf->pool, 2,
                        sizeof(ngx_http_loyalty_wallet_t))
@@ -564,4 +574,34 @@ ngx_http_loyalty_feed_max(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                                    NGX_HTTP_LOYALTY_MAX_FEED,
                                    &program->feed_max)
            == NGX_OK ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_http_loyalty_keys_optional(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_str_t                 *value;
+    ngx_http_loyalty_block_t  *block;
+
+    block = cf->ctx;
+    value = cf->args->elts;
+
+    if (block->program->idempotency_optional != NGX_CONF_UNSET) {
+        return "is duplicate";
+    }
+
+    if (ngx_strcmp(value[1].data, "required") == 0) {
+        block->program->idempotency_optional = 0;
+
+    } else if (ngx_strcmp(value[1].data, "optional") == 0) {
+        block->program->idempotency_optional = 1;
+
+    } else {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\", \"idempotency\" expects "
+                           "\"required\" or \"optional\"", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
 }
