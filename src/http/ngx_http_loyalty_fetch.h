@@ -18,11 +18,22 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
+#include "ngx_http_loyalty_dial.h"
 #include "ngx_http_loyalty_program.h"
 
 
-typedef struct ngx_http_loyalty_url_s    ngx_http_loyalty_url_t;
 typedef struct ngx_http_loyalty_fetch_s  ngx_http_loyalty_fetch_t;
+
+
+typedef struct {
+    ngx_str_t                         text;       /* as written */
+    ngx_http_loyalty_program_t       *program;
+    ngx_http_loyalty_place_t          place;
+    ngx_http_loyalty_remote_t         remote;
+    ngx_str_t                         host;       /* for the header */
+    ngx_str_t                         path;       /* without "/" at its end */
+    ngx_queue_t                       fetches;    /* in a worker: under way */
+} ngx_http_loyalty_url_t;
 
 
 /* ---- while the configuration is read ---- */
@@ -41,9 +52,6 @@ ngx_http_loyalty_url_t *ngx_http_loyalty_url(ngx_conf_t *cf,
    resolver; logs the place of the URL */
 ngx_int_t ngx_http_loyalty_url_check(ngx_conf_t *cf,
     ngx_http_loyalty_url_t *url);
-
-/* as it was written */
-ngx_str_t *ngx_http_loyalty_url_text(ngx_http_loyalty_url_t *url);
 
 
 /* ---- in a worker ---- */
