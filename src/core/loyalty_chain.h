@@ -19,7 +19,6 @@
 
 
 #define LOYALTY_EPOCH_MS    60000           /* L where nothing else is said */
-#define LOYALTY_EPOCHS_MAX  (1U << 24)      /* 32 years of minutes */
 
 
 /* ---- the clock of a campaign; all in ms ---- */

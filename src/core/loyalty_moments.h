@@ -48,7 +48,7 @@ int loyalty_moments_grow(loyalty_moments_t *m,
  *
  * loyalty_moments_place() looks at up to so many units, about 0.5 µs each,
  * placed ones are nearly free: 1 when the epoch has more, 0 when it is done,
- * -1 on failure, and then the epoch may be tried again.
+ * -1 on failure: nothing was placed wrongly, and it may be called again.
  */
 int loyalty_moments_epoch(loyalty_moments_t *m,
     const loyalty_epochs_t *epochs, uint32_t e,

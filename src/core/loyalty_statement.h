@@ -45,6 +45,8 @@
 #define LOYALTY_ODDS_MAX        (1ULL << 40)    /* exclusive: a denominator */
 #define LOYALTY_DECK_MAX        (1ULL << 40)    /* exclusive: cards */
 #define LOYALTY_INSTANT_MAX     (1ULL << 53)    /* exclusive: ms, rounds */
+#define LOYALTY_EPOCHS_MAX      (1U << 24)      /* 32 years of minutes */
+#define LOYALTY_POSITIONS_MAX   (1U << 24)      /* winners and alternates */
 
 #define LOYALTY_UNLIMITED       UINT64_MAX      /* stock */
 #define LOYALTY_NO_DRAW         UINT64_MAX      /* r of "no unit was due" */
@@ -221,7 +223,11 @@ int loyalty_prizes_decode(const unsigned char *p, size_t n, uint32_t *count,
 const unsigned char *loyalty_prizes_next(const unsigned char *row,
     loyalty_prize_t *prize);
 
-/* what a manifest may say is checked both ways; mh is loyalty_sha() of it */
+/*
+ * What a manifest may say is checked both ways.  mh is loyalty_sha() of the
+ * encoded manifest, as its hashes are of the rules file, the terms and the
+ * encoded prizes.
+ */
 size_t loyalty_manifest_encode(unsigned char *dst, size_t size,
     const loyalty_manifest_t *m);
 int loyalty_manifest_decode(const unsigned char *p, size_t n,
