@@ -3,9 +3,9 @@
 #
 #     embed.sh SRC OUT
 #
-# SRC/redis/prelude.lua, SRC/draws/draws.lua, SRC/games/*.lua (each game in a
-# block of its own), SRC/redis/engine.lua and reversal.lua, the other files of
-# SRC/draws (each in a block) make OUT/loyalty.lua.  @H@ stands for the
+# SRC/redis/prelude.lua, SRC/draws/draws.lua, SRC/redis/engine.lua, reversal.lua
+# and request.lua, SRC/games/*.lua (each game in a block of its own), the other
+# files of SRC/draws (each in a block) make OUT/loyalty.lua.  @H@ stands for the
 # library's own name in it: the first 12 hex digits of SHA-256 of the text with
 # @H@ still in place, so that two versions live side by side in one Redis.
 # OUT/loyalty_library.h holds the same bytes for C.
@@ -21,8 +21,12 @@ tmp=$out/loyalty_library.$$
 mkdir -p "$out"
 trap 'rm -f "$tmp".*' EXIT
 
-for file in "$src/redis/prelude.lua" "$src/draws/draws.lua" \
-            "$src/redis/engine.lua" "$src/redis/reversal.lua"; do
+# what the games stand on
+set -- "$src/redis/prelude.lua" "$src/draws/draws.lua" \
+       "$src/redis/engine.lua" "$src/redis/reversal.lua" \
+       "$src/redis/request.lua"
+
+for file; do
     if [ ! -f "$file" ]; then
         echo "embed.sh: $file is missing" >&2
         exit 1
@@ -31,7 +35,7 @@ done
 
 {
     echo '#!lua name=loyalty_@H@'
-    cat "$src/redis/prelude.lua" "$src/draws/draws.lua"
+    cat "$@"
 
     # a game in several files: GAME.lua, then GAME-*.lua in the same block
 
@@ -55,8 +59,6 @@ done
             echo 'end'
         fi
     done
-
-    cat "$src/redis/engine.lua" "$src/redis/reversal.lua"
 
     for file in "$src"/draws/*.lua; do
         case $file in

@@ -15,7 +15,7 @@
 
 local ONCE, EVERY, WINDOW = 0, 1, 2
 local DISTINCT = 4
-local VALUES = 255                  -- distinct values kept
+local DISTINCT_VALUES = 255         -- kept
 local INSTANCES = 255               -- kept at a time
 local PRUNE = 8                     -- instances from which on to look
 
@@ -42,7 +42,7 @@ local function count_values(ent, list)
         if values[v] then
             values[v] = values[v] + 1
 
-        elseif ent[1] < VALUES then
+        elseif ent[1] < DISTINCT_VALUES then
             values[v] = 1
             ent[1] = ent[1] + 1
 

@@ -18,7 +18,7 @@ local MOVED = 8                     -- how many leave it at a time
 local MEMO = 4096                   -- decoded constants remembered
 
 local call, unpack_limit, unpack_all, pack, find, sub, byte, char, fmt
-local sunpack
+local spack, sunpack
 local band, bor, bnot, lshift, rshift
 
 
@@ -29,7 +29,7 @@ local function bind()
     pack = cmsgpack.pack
     find, sub, byte = string.find, string.sub, string.byte
     char, fmt = string.char, string.format
-    sunpack = struct.unpack
+    spack, sunpack = struct.pack, struct.unpack
     band, bor, bnot = bit.band, bit.bor, bit.bnot
     lshift, rshift = bit.lshift, bit.rshift
 end

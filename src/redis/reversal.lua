@@ -245,8 +245,8 @@ local function undo_entries(c, body, left)
 end
 
 
-local function take_back(keys, now, needle, rest, of, amount, items, member,
-                         constants, targets)
+local function reverse_event(keys, now, needle, rest, of, amount, items,
+                             member, constants, targets)
     local c = begin(now, constants, call('GET', keys[1]))
     local seen = lookup(c, keys[2], needle)
 
@@ -310,7 +310,7 @@ local function reverse(keys, args)
         bind()
     end
 
-    return take_back(keys, unpack_all(args[1]))
+    return reverse_event(keys, unpack_all(args[1]))
 end
 
 

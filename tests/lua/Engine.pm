@@ -9,6 +9,10 @@ package Engine;
 #     $r->{code} or $r->{dup}, $r->{entries} (a list of lists), $r->{balances}
 #     $e->reverse('member', id => 'r1', of => 'a', amount => ..)
 #     $e->state('member')                   the decoded head
+#     $e->call('function', [keys], [arguments])    what it replies
+#
+# An award into another game's slot takes keys => [...] and targets => [...].
+# With Engine->new(clock => $ms) the library believes clock($ms, $off).
 #
 # In what is sent, a reference to a scalar is a string, a plain scalar a
 # number, undef nil.
@@ -38,6 +42,11 @@ sub new {
     open my $fh, '<:raw', $lib or die "$lib: $!\n";
     my $source = do { local $/; <$fh> };
 
+    # Redis's clock is then what the test says: see clock()
+    $opt{clock} and $source =~ s/= call\('TIME'\)/= call('LRANGE', 'clock',
+                                                          0, 1)/
+        || die "the library has no clock\n";
+
     my $pid = fork // die "fork: $!\n";
 
     if ($pid == 0) {
@@ -55,11 +64,28 @@ sub new {
     my $redis = Loyalty::RESP->new("unix:$dir/s");
     my ($hash) = $redis->call('FUNCTION', 'LOAD', $source) =~ /_(\w+)$/;
 
-    return bless {
+    my $self = bless {
         dir => $dir, pid => $pid, redis => $redis, hash => $hash, now => $NOW,
         owner => $$, remember => 90 * 86400e3, age => 7 * 86400e3,
         feed_max => 1000, wallets => ['WPTS', 0], tiers => [], %opt,
     }, $class;
+
+    $self->clock($opt{clock}) if $opt{clock};
+
+    return $self;
+}
+
+
+# sets the clocks of nginx and of Redis, which may be off by some ms
+
+sub clock {
+    my ($self, $ms, $off) = @_;
+    my $redis = $ms + ($off // 0);
+
+    $self->{now} = $ms;
+    $self->{redis}->call('DEL', 'clock');
+    $self->{redis}->call('RPUSH', 'clock', int($redis / 1000),
+                         $redis % 1000 * 1000);
 }
 
 
@@ -147,11 +173,17 @@ sub rest {
 
 
 sub fcall {
-    my ($self, $fn, $member, $arg) = @_;
-    my @keys = $self->keys_of($member);
-    my $reply = $self->{redis}->call('FCALL', "${fn}_$self->{hash}", 4, @keys,
-                                     values_of(@$arg));
-    return parse($reply);
+    my ($self, $fn, $member, $arg, @more) = @_;
+
+    return parse($self->call($fn, [$self->keys_of($member), @more], $arg));
+}
+
+
+sub call {
+    my ($self, $fn, $keys, $arg) = @_;
+
+    return $self->{redis}->call('FCALL', "${fn}_$self->{hash}",
+                                scalar @$keys, @$keys, values_of(@$arg));
 }
 
 
@@ -170,8 +202,8 @@ sub event {
         $self->{now}, $at, needle($e{id}), $self->rest($at, $e{fp} // ''),
         \substr(($e{type} // 'buy') . '    ', 0, 4), \($e{type} // 'buy'),
         $e{amount}, @items ? \@items : undef, \"$member", $self->constants,
-        scalar @{ $e{rules} // [] }, @rules, undef,
-    ]);
+        scalar @{ $e{rules} // [] }, @rules, $e{targets},
+    ], @{ $e{keys} // [] });
 }
 
 
@@ -187,8 +219,9 @@ sub reverse {
     return $self->fcall('reverse', $member, [
         $self->{now}, needle($e{id}),
         $self->rest($self->{now}, $e{fp} // ''), needle($e{of}), $e{amount},
-        @items ? \@items : undef, \"$member", $self->constants, undef,
-    ]);
+        @items ? \@items : undef, \"$member", $self->constants,
+        $e{targets},
+    ], @{ $e{keys} // [] });
 }
 
 

@@ -1,0 +1,295 @@
+--
+-- Sweepstakes: tickets that are bought, free, awarded or imported, each a
+-- record in the game's list of entries, until it closes; what is refunded is
+-- voided by a record of its own.
+--
+-- enter_@H@
+--     keys:   member, overflow, feed, aliases; then those of the target:
+--             state, entries N, entries N + 1
+--     input:  now, needle, rest, member, constants, target, tickets, method,
+--             id (what entry_commit commits to; "" for the record's own id)
+--     output: "N" or "D", hashes, record; or "E" and a code
+--
+-- A target is { hash, index of its first key, rule, person, entry_commit,
+-- entry salt, N, { day, week, month }, generation }; index 0: the node may
+-- not enter anybody now.  A rule is { 5, hash, open, close, what a record
+-- begins with, cost, limits, eligible }.
+--
+-- state in the game's slot: as in draws.lua, then phase, tickets
+-- state of a member: { tickets entered and not voided, day, in it, week, in
+--         it, month, in it, entries }, entries being 16 bytes each: u48 seq,
+--         u48 first ticket, u32 tickets
+-- errors: not_open, closed, paused, clock_skew, not_eligible, limit_reached
+--         (":" and the limit's unit), insufficient_balance,
+--         idempotency_conflict; retry, the game's hash, and the right seq
+--         where another chunk would have been the right one, else nothing:
+--         the node does not know what holds by now
+--
+
+local TICKETS = 2                   -- kind of the award
+local MOST = 140737488355328        -- 2^47: tickets stay below
+local ENTRIES = 1024                -- of a member that are not voided
+local BOUGHT, AWARDED = 1, 3        -- methods
+local VOID = 1                      -- a record's flag
+local Z = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'     -- half of it
+          .. '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
+
+-- the game's state, behind what draws.lua knows of it
+local PHASE, SOLD = 6, 7
+
+local OPEN = 0                      -- the phase, others are in -close.lua
+
+
+local function fail_retry(c, t, seq)
+    c.failed = 'retry' .. t[1] .. seq
+end
+
+
+-- the target's game as it is in memory; nil where there is none
+
+local function game_of(c, t)
+    if t.game == nil then
+        local key = t[2] > 0 and c.keys[t[2]]
+
+        t.game = key and game_load(key, t[9]) or false
+        t.rule = key and constant(t[3])
+
+        if key and not t.game then
+            fail_retry(c, t, '')
+        end
+    end
+
+    return t.game
+end
+
+
+-- why nobody enters now, or nil
+
+local function shut(g, rule, now)
+    if now < rule[3] then
+        return 'not_open'
+    elseif now >= rule[4] or g[PHASE] ~= OPEN then
+        return 'closed'
+    elseif g[DRAWN_PAUSED] ~= 0 then
+        return 'paused'
+    end
+end
+
+
+-- what leaves memory once nothing can be refused any more
+
+local function flush(c, t)
+    local key = t[2]
+
+    for k = 0, 1 do
+        if t.records[k] then
+            call('APPEND', c.keys[key + 1 + k], t.records[k])
+        end
+    end
+
+    game_save(c.keys[key], t.game)
+end
+
+
+-- Appends a record; returns its seq, or nil: the keys are not those of the
+-- chunk that it belongs to.  t.records[0] and [1] are what N and N + 1 get.
+
+local function book(c, t, g, first, n, commit, method, flags)
+    local seq = g[DRAWN_RECORDS]
+    local k = (seq - seq % CHUNK) / CHUNK - t[7]
+
+    if k ~= 0 and k ~= 1 then
+        fail_retry(c, t, fmt('%.0f', seq))
+        return
+    end
+
+    local records = t.records or {}
+
+    records[k] = (records[k] or '') .. t.rule[5]
+                 .. spack('>I8I8I8I4', seq, c.now, first, n) .. t[4] .. commit
+                 .. char(method, flags)
+
+    g[DRAWN_RECORDS] = seq + 1
+    t.records, t.flush = records, flush
+
+    return seq
+end
+
+
+-- the member's state, made where there is none
+
+local function entered(c, slot)
+    local st = state_of(c, slot)
+
+    if not st then
+        st = { 0, 0, 0, 0, 0, 0, 0, '' }
+        set_state(c, slot, st)
+    end
+
+    return st
+end
+
+
+-- the limit that n more tickets would pass: its unit, or nil
+
+local function reserve(st, g, t, n)
+    if g[SOLD] + n >= MOST or #st[8] >= 16 * ENTRIES then
+        return 0
+    end
+
+    local left, unit = allowed(st, 1, t.rule[7], t[8])
+
+    return left and left < n and unit or nil
+end
+
+
+-- Tickets that nothing forbids: the record in the game, the range in the
+-- member's state, and the entry of the record that the member gets.  Returns
+-- the record's seq.
+
+local function enter(c, t, g, slot, st, n, method, id)
+    local first = g[SOLD]
+    local seq = book(c, t, g, first, n, t[5], method, 0)
+
+    if not seq then
+        return
+    end
+
+    g[SOLD] = first + n
+    count_up(st, 1, t[8], n)
+    st[8] = st[8] .. spack('>I6I6I4', seq, first, n)
+
+    local e, i = c.entries, c.n
+    e[i + 1], e[i + 2], e[i + 3], e[i + 4] = 15, slot, seq, first
+    e[i + 5], e[i + 6], e[i + 7], e[i + 8] = n, method, t[6], id
+    c.n = i + 8
+
+    return seq
+end
+
+
+-- An award: outside of open and close, paused or over a limit there are no
+-- tickets, and the event counts all the same.
+
+granting[TICKETS] = function(c, h, n)
+    local t = c.targets[h]
+    local g = t and game_of(c, t)
+
+    -- by both clocks: the leader may be late to close
+    if not g or shut(g, t.rule, c.now) or clock() >= t.rule[4] + SKEW
+    then
+        return 0, 0
+    end
+
+    local slot = slot_of(c, h)
+    local st = entered(c, slot)
+
+    if reserve(st, g, t, n) then
+        return 0, 0
+    end
+
+    return slot, enter(c, t, g, slot, st, n, AWARDED, '') or 0
+end
+
+
+-- takes the entry with this seq off the member's; its range, or nil
+
+local function withdraw(st, seq)
+    local entries = st[8]
+
+    for at = 1, #entries, 16 do
+        local s, first, n = sunpack('>I6I6I4', entries, at)
+
+        if s == seq then
+            st[1] = st[1] - n
+            st[8] = sub(entries, 1, at - 1) .. sub(entries, at + 16)
+
+            return first, n
+        end
+    end
+end
+
+
+-- Voids an entry, whoever entered it how; none after the close, and none
+-- twice.
+
+local function void(c, h, slot, seq, method)
+    local t = c.targets[h]
+    local g = t and game_of(c, t)
+    local st = state_of(c, slot)
+
+    if not g or not st or c.now >= t.rule[4] or g[PHASE] ~= OPEN then
+        return
+    end
+
+    local first, n = withdraw(st, seq)
+    local own = first and book(c, t, g, first, n, Z, method, VOID)
+
+    if own then
+        local e, i = c.entries, c.n
+        e[i + 1], e[i + 2], e[i + 3] = 16, slot, own
+        e[i + 4], e[i + 5] = first, n
+        c.n = i + 5
+    end
+end
+
+
+revoking[TICKETS] = function(c, slot, seq)
+    void(c, sub(c.slots, slot * 4 - 3, slot * 4), slot, seq,
+         AWARDED)
+end
+
+
+local function ask(keys, now, needle, rest, member, constants, t, n, method,
+                   id)
+    local c, known = request(keys, now, needle, rest, member, constants)
+
+    if known then
+        return known
+    end
+
+    aim(c, keys, { t })
+
+    local g = game_of(c, t)
+
+    if not g then
+        return 'E' .. c.failed
+    end
+
+    local rule = t.rule
+    local code = not on_time(now) and 'clock_skew' or shut(g, rule, now)
+                 or not eligible(c, rule[8]) and 'not_eligible'
+
+    if code then
+        return 'E' .. code
+    end
+
+    local slot = slot_of(c, t[1])
+    local st = entered(c, slot)
+    local unit = reserve(st, g, t, n)
+
+    if unit then
+        return 'Elimit_reached:' .. unit
+    end
+
+    if method == BOUGHT and rule[6][1] == 1 then
+        code = charge(c, rule[6][2], n * rule[6][3], slot)
+
+        if code then
+            return 'E' .. code
+        end
+    end
+
+    enter(c, t, g, slot, st, n, method, id)
+
+    return remember(c, keys, needle, rest, slot)
+end
+
+
+redis.register_function('enter_@H@', function(keys, args)
+    if not call then
+        bind()
+    end
+
+    return ask(keys, unpack_all(args[1]))
+end)
