@@ -27,6 +27,7 @@ my %place = (
     NGX_HTTP_MAIN_CONF => 'http', NGX_HTTP_SRV_CONF => 'server',
     NGX_HTTP_LOC_CONF => 'location',
     NGX_LOYALTY_PROGRAM_CONF => 'loyalty_program',
+    NGX_LOYALTY_INSTANT_CONF => 'instant_win',
 );
 
 my (%code, %docs);

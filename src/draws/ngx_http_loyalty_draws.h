@@ -142,7 +142,7 @@ struct ngx_http_loyalty_campaign_s {
     ngx_http_loyalty_place_t      rules_place;
     ngx_array_t                   eligible;       /* of member fields */
     ngx_http_loyalty_listener_t   variables;      /* eligible $variable ... */
-    ngx_hash_t                   *excluded;
+    ngx_array_t                  *excluded;       /* of ngx_str_t, sorted */
     ngx_http_loyalty_run_t       *run;            /* a worker's */
 };
 

@@ -132,22 +132,6 @@ ngx_int_t ngx_http_loyalty_field_text(ngx_http_loyalty_field_t *field,
 ngx_uint_t ngx_http_loyalty_field_is_number(ngx_http_loyalty_field_t *field);
 
 
-/* ---- match.c ---- */
-
-/* at the end of the program: values that depend on its money */
-ngx_int_t ngx_http_loyalty_match_resolve(ngx_conf_t *cf,
-    ngx_http_loyalty_program_t *program,
-    ngx_http_loyalty_listener_t *listener);
-
-/*
- * Whether a listener hears the event.  items: bit i for item i when it does;
- * all of the event's items where no line names one.
- */
-ngx_uint_t ngx_http_loyalty_match_event(ngx_http_loyalty_program_t *program,
-    ngx_http_loyalty_listener_t *listener, ngx_http_loyalty_event_t *event,
-    uint64_t items[2]);
-
-
 /* ---- regex.c ---- */
 
 /* compiles into match->regex; freed with cf->pool; logs its own error */

@@ -345,20 +345,27 @@ ngx_http_loyalty_listener_add(ngx_conf_t *cf, ngx_http_loyalty_rule_t *rule,
         return NULL;
     }
 
-    ngx_memzero(listener, sizeof(ngx_http_loyalty_listener_t));
-
-    if (ngx_array_init(&listener->matches, cf->pool, 2,
-                       sizeof(ngx_http_loyalty_match_t))
-        != NGX_OK)
-    {
+    if (ngx_http_loyalty_listener_init(cf, listener, rule) != NGX_OK) {
         return NULL;
     }
 
     listener->type = *type;
     listener->role = role;
-    listener->rule = rule;
 
     return listener;
+}
+
+
+ngx_int_t
+ngx_http_loyalty_listener_init(ngx_conf_t *cf,
+    ngx_http_loyalty_listener_t *listener, ngx_http_loyalty_rule_t *rule)
+{
+    ngx_memzero(listener, sizeof(ngx_http_loyalty_listener_t));
+
+    listener->rule = rule;
+
+    return ngx_array_init(&listener->matches, cf->pool, 2,
+                          sizeof(ngx_http_loyalty_match_t));
 }
 
 

@@ -363,6 +363,23 @@ ngx_int_t ngx_http_loyalty_match_add(ngx_conf_t *cf,
 ngx_int_t ngx_http_loyalty_match_inline(ngx_conf_t *cf,
     ngx_http_loyalty_listener_t *listener, ngx_str_t *args, ngx_uint_t n);
 
+/* a listener that is no rule's: its lines are for whoever asks */
+ngx_int_t ngx_http_loyalty_listener_init(ngx_conf_t *cf,
+    ngx_http_loyalty_listener_t *listener, ngx_http_loyalty_rule_t *rule);
+
+/* at the end of the program: values that depend on its money */
+ngx_int_t ngx_http_loyalty_match_resolve(ngx_conf_t *cf,
+    ngx_http_loyalty_program_t *program,
+    ngx_http_loyalty_listener_t *listener);
+
+/*
+ * Whether a listener hears the event.  items: bit i for item i when it does;
+ * all of the event's items where no line names one.
+ */
+ngx_uint_t ngx_http_loyalty_match_event(ngx_http_loyalty_program_t *program,
+    ngx_http_loyalty_listener_t *listener, ngx_http_loyalty_event_t *event,
+    uint64_t items[2]);
+
 /* the lines of a listener as canonical text, appended to what dst holds */
 ngx_int_t ngx_http_loyalty_match_text(ngx_pool_t *pool,
     ngx_http_loyalty_listener_t *listener, ngx_str_t *dst);
