@@ -21,6 +21,10 @@
 --     input:  done before, done, frontier, more of the index, first tickets
 --             of entries that were voided (8 bytes each)
 --     output: "N", or "R": another leader was there
+-- slice_@H@      (no writes) entries, one after another
+--     keys:   a chunk
+--     input:  the first one's place in it, how many
+--     output: their records
 -- closed_@H@     closing -> closed
 --     keys:   state, meta, file "close"
 --     input:  entries, the note, when
@@ -81,6 +85,12 @@ local function closing(keys, close)
 
     return { g[PHASE], fmt('%.0f', g[DRAWN_RECORDS]), fmt('%.0f', g[SOLD]),
              m[1] or '0', m[2] or '', m[3] or '' }
+end
+
+
+local function slice(keys, from, n)
+    return call('GETRANGE', keys[1], fmt('%.0f', from * RECORD_SIZE),
+                fmt('%.0f', (from + n) * RECORD_SIZE - 1))
 end
 
 
@@ -324,6 +334,7 @@ end
 
 
 function_of('closing', closing)
+function_of('slice', slice, { 'no-writes' })
 function_of('covered', covered)
 function_of('closed', closed)
 function_of('owners', owners, { 'no-writes' })

@@ -183,8 +183,12 @@ ngx_http_loyalty_stat_latency(ngx_http_loyalty_program_t *program,
     ngx_uint_t                   i;
     ngx_http_loyalty_latency_t  *latency;
 
-    if (program->stats == NULL || fn >= NGX_HTTP_LOYALTY_FNS) {
+    if (program->stats == NULL) {
         return;
+    }
+
+    if (fn >= NGX_HTTP_LOYALTY_FNS) {
+        fn = NGX_HTTP_LOYALTY_FN_DRAW;
     }
 
     latency = &program->stats->latency[fn];

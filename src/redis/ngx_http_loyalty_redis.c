@@ -181,9 +181,9 @@ static size_t
 ngx_http_loyalty_redis_format(ngx_http_loyalty_op_t *op, ngx_uint_t fn,
     ngx_uint_t nkeys, ngx_str_t *keys, ngx_str_t *arg)
 {
-    u_char           *p, number[NGX_INT_T_LEN], *end;
-    ngx_uint_t        i;
-    const ngx_str_t  *name;
+    u_char                             *p, number[NGX_INT_T_LEN], *end;
+    ngx_uint_t                          i;
+    const ngx_http_loyalty_function_t  *function;
 
     p = op->buf;
 
@@ -195,18 +195,18 @@ ngx_http_loyalty_redis_format(ngx_http_loyalty_op_t *op, ngx_uint_t fn,
         return p - op->buf;
     }
 
-    name = &ngx_http_loyalty_functions[fn];
+    function = &ngx_http_loyalty_functions[fn];
 
     p = loyalty_resp_array(p, 3 + nkeys + 1);
 
-    if (fn == NGX_HTTP_LOYALTY_FN_HISTORY) {
+    if (function->flags & NGX_HTTP_LOYALTY_READS) {
         p = ngx_http_loyalty_redis_bulk(p, "FCALL_RO");
 
     } else {
         p = ngx_http_loyalty_redis_bulk(p, "FCALL");
     }
 
-    p = loyalty_resp_bulk(p, name->data, name->len);
+    p = loyalty_resp_bulk(p, function->name.data, function->name.len);
 
     end = ngx_sprintf(number, "%ui", nkeys);
     p = loyalty_resp_bulk(p, number, end - number);

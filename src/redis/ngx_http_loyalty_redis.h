@@ -25,13 +25,34 @@ typedef enum {
 } ngx_http_loyalty_lane_e;
 
 
+/*
+ * What can be asked of Redis; library.c has the table of functions, in the
+ * same order.  Those in front have a latency of their own in the metrics;
+ * those behind FNS are counted together as FN_DRAW.
+ */
+
 typedef enum {
     NGX_HTTP_LOYALTY_FN_EVENT = 0,
     NGX_HTTP_LOYALTY_FN_REVERSE,
-    NGX_HTTP_LOYALTY_FN_HISTORY,          /* FCALL_RO */
+    NGX_HTTP_LOYALTY_FN_HISTORY,
     NGX_HTTP_LOYALTY_GET,                 /* plain GET of keys[0] */
     NGX_HTTP_LOYALTY_FN_OTHER,            /* the layer's own commands */
-    NGX_HTTP_LOYALTY_FNS
+    NGX_HTTP_LOYALTY_FN_DRAW,             /* never called by this name */
+    NGX_HTTP_LOYALTY_FN_ENTER,
+    NGX_HTTP_LOYALTY_FNS,
+    NGX_HTTP_LOYALTY_FN_SWEEPSTAKES,
+    NGX_HTTP_LOYALTY_FN_CLOSING,
+    NGX_HTTP_LOYALTY_FN_SLICE,
+    NGX_HTTP_LOYALTY_FN_COVERED,
+    NGX_HTTP_LOYALTY_FN_CLOSED,
+    NGX_HTTP_LOYALTY_FN_WAITING,
+    NGX_HTTP_LOYALTY_FN_OWNERS,
+    NGX_HTTP_LOYALTY_FN_DRAWN,
+    NGX_HTTP_LOYALTY_FN_WINNERS,
+    NGX_HTTP_LOYALTY_FN_CLAIM,
+    NGX_HTTP_LOYALTY_FN_DISQUALIFY,
+    NGX_HTTP_LOYALTY_FN_AGAIN,
+    NGX_HTTP_LOYALTY_FN_FRESH
 } ngx_http_loyalty_fn_e;
 
 

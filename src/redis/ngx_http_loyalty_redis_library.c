@@ -18,10 +18,34 @@ static ngx_int_t ngx_http_loyalty_library_loaded(
     ngx_http_loyalty_link_t *link, loyalty_resp_reply_t *reply);
 
 
-const ngx_str_t  ngx_http_loyalty_functions[] = {
-    ngx_string("event_" LOYALTY_LIBRARY_HASH),
-    ngx_string("reverse_" LOYALTY_LIBRARY_HASH),
-    ngx_string("history_" LOYALTY_LIBRARY_HASH)
+#define ngx_http_loyalty_function(name, flags)                               \
+    { ngx_string(name "_" LOYALTY_LIBRARY_HASH), flags }
+
+#define ngx_http_loyalty_no_function  { ngx_null_string, 0 }
+
+
+const ngx_http_loyalty_function_t  ngx_http_loyalty_functions[] = {
+    ngx_http_loyalty_function("event", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("reverse", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("history", NGX_HTTP_LOYALTY_READS),
+    ngx_http_loyalty_no_function,                     /* GET */
+    ngx_http_loyalty_no_function,                     /* other */
+    ngx_http_loyalty_no_function,                     /* draw */
+    ngx_http_loyalty_function("enter", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_no_function,                     /* the number of fns */
+    ngx_http_loyalty_function("sweepstakes", NGX_HTTP_LOYALTY_READS),
+    ngx_http_loyalty_function("closing", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("slice", NGX_HTTP_LOYALTY_READS),
+    ngx_http_loyalty_function("covered", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("closed", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("waiting", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("owners", NGX_HTTP_LOYALTY_READS),
+    ngx_http_loyalty_function("drawn", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("winners", NGX_HTTP_LOYALTY_READS),
+    ngx_http_loyalty_function("claim", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("disqualify", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("again", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("fresh", NGX_HTTP_LOYALTY_WRITES)
 };
 
 

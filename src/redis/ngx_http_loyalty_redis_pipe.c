@@ -203,8 +203,8 @@ static ngx_uint_t
 ngx_http_loyalty_pipe_confirmed(ngx_http_loyalty_op_t *op)
 {
     return op->link->redis->durability == NGX_HTTP_LOYALTY_DURABILITY_REPLICAS
-           && (op->fn == NGX_HTTP_LOYALTY_FN_EVENT
-               || op->fn == NGX_HTTP_LOYALTY_FN_REVERSE);
+           && (ngx_http_loyalty_functions[op->fn].flags
+               & NGX_HTTP_LOYALTY_WRITES);
 }
 
 

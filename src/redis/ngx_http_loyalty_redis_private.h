@@ -318,7 +318,16 @@ ngx_int_t ngx_http_loyalty_greeting_names(ngx_http_loyalty_link_t *link);
 
 /* library.c */
 
-extern const ngx_str_t  ngx_http_loyalty_functions[];
+#define NGX_HTTP_LOYALTY_READS   1                /* FCALL_RO */
+#define NGX_HTTP_LOYALTY_WRITES  2                /* its reply is held until
+                                                     replicas have it */
+
+typedef struct {
+    ngx_str_t                     name;           /* empty: no function */
+    ngx_uint_t                    flags;
+} ngx_http_loyalty_function_t;
+
+extern const ngx_http_loyalty_function_t  ngx_http_loyalty_functions[];
 extern const ngx_str_t  ngx_http_loyalty_library_hash;
 
 ngx_uint_t ngx_http_loyalty_library_missing(loyalty_resp_reply_t *reply);

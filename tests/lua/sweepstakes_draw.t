@@ -65,6 +65,9 @@ is(closing(), '1 11 30 0  ', 'as whoever takes over is told');
 
 # closing -> closed
 
+is(call('slice', ['e:0'], 3, 2), $records[3] . $records[4], 'a slice');
+is(call('slice', ['e:0'], 10, 5), $records[10], 'the last one');
+is(call('slice', ['e:0'], 11, 5), '', 'and no more');
 is(covered(0, 8, 'frontier', u64(0), ''), 'N', 'eight are covered');
 is(closing(), '1 11 30 8 frontier ' . u64(0), 'and remembered');
 is(covered(0, 8, 'f', u64(0), ''), 'R', 'another leader was there');
