@@ -192,6 +192,24 @@ accepted(challenge('goal 5;', 'award badge b;') . "badge b;\n",
          'award of a badge that is defined later');
 refused("badge b;\nbadge b;\n", 2, 'duplicate badge "b"',
         'a badge defined twice');
+accepted("reward r {\n cost points 5;\n stock 0;\n limit 1 per day;\n"
+         . " limit 9 per member;\n codes pool;\n}\n", 'a reward');
+refused("reward r {\n cost pints 5;\n}\n", 2, 'unknown wallet "pints"',
+        'a reward of another wallet');
+refused("reward r {\n cost badge 5;\n}\n", 2, 'wallet',
+        'a reward that costs a badge');
+refused("reward r {\n cost points 0;\n}\n", 2, 'invalid cost "0"',
+        'a reward for nothing');
+refused("reward r {\n $_\n $_\n}\n", 3, 'is duplicate', "$_ twice")
+    for 'cost points 5;', 'stock 5;', 'limit 1 per day;', 'codes a;';
+refused("reward r {\n limit 1 per year;\n}\n", 2, 'invalid limit "1 per year"',
+        'a limit of no period');
+refused("reward r {\n limit 0 per day;\n}\n", 2, 'invalid limit "0"',
+        'a limit of nothing');
+refused("reward r {\n codes -a;\n}\n", 2, 'invalid pool name',
+        'a pool with a bad name');
+refused(challenge('goal 5;', 'award reward r;'), 4, 'unknown name "r"',
+        'award of a reward that is not there');
 refused("badge -b;\n", 1, 'invalid badge name', 'a badge with a bad name');
 refused(challenge('goal 5;', 'award tickets spring 5;'), 4,
         'not supported in this version', 'award of tickets');

@@ -9,7 +9,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "ngx_http_loyalty_member.h"
+#include "ngx_http_loyalty_idempotency.h"
 
 
 static ngx_int_t ngx_http_loyalty_history_number(ngx_http_request_t *r,
@@ -21,6 +21,10 @@ static ngx_int_t ngx_http_loyalty_history_records(
 static ngx_int_t ngx_http_loyalty_history_record(
     ngx_http_loyalty_program_t *program, ngx_http_loyalty_record_t *record,
     ngx_str_t *types, loyalty_out_t *out);
+static void ngx_http_loyalty_history_id(ngx_http_loyalty_record_t *record,
+    loyalty_out_t *out);
+static ngx_uint_t ngx_http_loyalty_history_kind(
+    ngx_http_loyalty_record_t *record);
 static ngx_int_t ngx_http_loyalty_history_type(
     ngx_http_loyalty_record_t *record, ngx_str_t *types, loyalty_out_t *out);
 static ngx_int_t ngx_http_loyalty_history_name(ngx_str_t *types, int64_t slot,
@@ -187,7 +191,7 @@ ngx_http_loyalty_history_record(ngx_http_loyalty_program_t *program,
     ngx_http_loyalty_record_t *record, ngx_str_t *types, loyalty_out_t *out)
 {
     loyalty_out_lit(out, "{\"id\":");
-    loyalty_out_str(out, record->id.data, record->id.len);
+    ngx_http_loyalty_history_id(record, out);
 
     if (ngx_http_loyalty_history_type(record, types, out) != NGX_OK) {
         return NGX_ERROR;
@@ -226,14 +230,63 @@ ngx_http_loyalty_history_record(ngx_http_loyalty_program_t *program,
 }
 
 
+/* what was asked for by a key is known by 16 bytes behind their kind */
+
+static void
+ngx_http_loyalty_history_id(ngx_http_loyalty_record_t *record,
+    loyalty_out_t *out)
+{
+    u_char  hex[2 * NGX_HTTP_LOYALTY_IDEMPOTENCY_ID];
+
+    if (ngx_http_loyalty_history_kind(record) == 0) {
+        loyalty_out_str(out, record->id.data, record->id.len);
+        return;
+    }
+
+    ngx_hex_dump(hex, record->id.data + 1, NGX_HTTP_LOYALTY_IDEMPOTENCY_ID);
+    loyalty_out_str(out, hex, sizeof(hex));
+}
+
+
+/* 0: an event or a reversal, whose ids are printable */
+
+static ngx_uint_t
+ngx_http_loyalty_history_kind(ngx_http_loyalty_record_t *record)
+{
+    if (record->id.len != 1 + NGX_HTTP_LOYALTY_IDEMPOTENCY_ID
+        || record->id.data[0] < NGX_HTTP_LOYALTY_NEEDLE_PLAY
+        || record->id.data[0] > NGX_HTTP_LOYALTY_NEEDLE_GRANT)
+    {
+        return 0;
+    }
+
+    return record->id.data[0];
+}
+
+
 static ngx_int_t
 ngx_http_loyalty_history_type(ngx_http_loyalty_record_t *record,
     ngx_str_t *types, loyalty_out_t *out)
 {
     uint32_t              len;
+    ngx_uint_t            kind;
     const unsigned char  *name;
 
+    /* in the order of NGX_HTTP_LOYALTY_NEEDLE_PLAY and so on */
+
+    static const ngx_str_t  kinds[] = {
+        ngx_string("play"), ngx_string("entry"), ngx_string("redemption"),
+        ngx_string("adjustment")
+    };
+
     loyalty_out_lit(out, ",\"type\":");
+
+    kind = ngx_http_loyalty_history_kind(record);
+
+    if (kind) {
+        loyalty_out_str(out, kinds[kind - 1].data, kinds[kind - 1].len);
+        return NGX_OK;
+    }
 
     if (record->type == 0) {
         loyalty_out_lit(out, "\"reversal\"");

@@ -99,6 +99,7 @@ ngx_int_t ngx_http_loyalty_member_damaged(ngx_http_loyalty_member_ctx_t *ctx);
 
 ngx_int_t ngx_http_loyalty_member_me(ngx_http_loyalty_member_ctx_t *ctx);
 ngx_int_t ngx_http_loyalty_member_history(ngx_http_loyalty_member_ctx_t *ctx);
+ngx_int_t ngx_http_loyalty_reward_redeem(ngx_http_loyalty_member_ctx_t *ctx);
 
 
 /* ---- for me and me/history ---- */

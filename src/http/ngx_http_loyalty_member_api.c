@@ -56,6 +56,9 @@ static ngx_http_loyalty_member_path_t  ngx_http_loyalty_member_paths[] = {
     { ngx_string("me/history"), NGX_HTTP_GET,
       ngx_http_loyalty_member_history },
 
+    { ngx_string("rewards/NAME/redemptions"), NGX_HTTP_POST,
+      ngx_http_loyalty_reward_redeem },
+
     { ngx_null_string, 0, NULL }
 };
 

@@ -145,7 +145,7 @@ static const char  *ngx_http_loyalty_metrics_apis[] = {
 };
 
 static const char  *ngx_http_loyalty_metrics_fns[] = {
-    "event", "reverse", "history", "get", "other", "draw", "enter"
+    "event", "reverse", "history", "get", "other", "draw", "enter", "redeem"
 };
 
 

@@ -213,6 +213,9 @@ ngx_http_loyalty_program_create(ngx_conf_t *cf, ngx_str_t *name)
         || ngx_array_init(&program->targets, cf->pool, 1,
                           sizeof(ngx_http_loyalty_rule_t *))
            != NGX_OK
+        || ngx_array_init(&program->pools, cf->pool, 1,
+                          sizeof(ngx_http_loyalty_pool_t *))
+           != NGX_OK
         || ngx_array_init(&program->variables, cf->pool, 4,
                           sizeof(ngx_http_loyalty_variable_t))
            != NGX_OK

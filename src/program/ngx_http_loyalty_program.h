@@ -111,6 +111,15 @@ typedef struct {
 } ngx_http_loyalty_tier_t;
 
 
+/* a pool of codes that rewards and prizes hand out; its keys in Redis */
+
+typedef struct {
+    ngx_str_t                     name;
+    ngx_str_t                     unused;         /* "{shop:c:coffee}:l" */
+    ngx_str_t                     all;            /* "{shop:c:coffee}:s" */
+} ngx_http_loyalty_pool_t;
+
+
 /*
  * An award.  "points 50" is a wallet's; "tickets GAME n", "plays GAME n",
  * "reward NAME" and "badge NAME" are another game's, which says in its table
@@ -314,6 +323,7 @@ struct ngx_http_loyalty_program_s {
     ngx_array_t                   targets;        /* of _rule_t *: games with
                                                      a slot of their own that
                                                      awards of events reach */
+    ngx_array_t                   pools;          /* of _pool_t * */
     ngx_array_t                   variables;      /* of _variable_t */
     ngx_array_t                   types;          /* private to program/ */
     ngx_str_t                     constants;      /* msgpack, internals.md */
@@ -425,6 +435,13 @@ ngx_int_t ngx_http_loyalty_award_resolve(ngx_conf_t *cf,
     ngx_http_loyalty_award_t *award);
 
 ngx_http_loyalty_wallet_t *ngx_http_loyalty_wallet(
+    ngx_http_loyalty_program_t *program, ngx_str_t *name);
+
+/* a pool by name, which a "codes" directive makes; it logs its own errors */
+ngx_http_loyalty_pool_t *ngx_http_loyalty_pool_add(ngx_conf_t *cf,
+    ngx_http_loyalty_program_t *program, ngx_str_t *name);
+/* NULL: no reward and no prize has codes of it */
+ngx_http_loyalty_pool_t *ngx_http_loyalty_pool(
     ngx_http_loyalty_program_t *program, ngx_str_t *name);
 
 /* "name" of games, wallets, tiers, programs: [A-Za-z0-9_-]{1,64}, first a

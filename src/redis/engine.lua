@@ -33,7 +33,7 @@ local work = {
     seq = 0, alias = false, oldest = 0, kept = 0, whashes = '',
     wallets = false, slots = '', states = false, records = '',
     slot_index = false, wallet_index = false, touched = {}, touched_n = 0,
-    keys = false, targets = NO_TARGETS, entries = {}, n = 0
+    keys = false, targets = NO_TARGETS, codes = false, entries = {}, n = 0
 }
 
 
@@ -282,6 +282,12 @@ local function save(c, keys, needle, rest, program_slot, type_slot)
         flush_targets(c)
     end
 
+    if c.codes then
+        for key, taken in pairs(c.codes) do
+            call('LPOP', key, taken)
+        end
+    end
+
     if c.put then
         call('HSET', keys[2], c.put[1], c.put[2])
     end
@@ -322,7 +328,7 @@ local function begin(now, blob, raw)
     c.now, c.program, c.multiplier = now, program(blob), ONE
     c.at, c.amount, c.items, c.member = now, false, false, false
     c.failed, c.put, c.n, c.touched_n = false, false, HEAD, 0
-    c.targets = NO_TARGETS
+    c.targets, c.codes = NO_TARGETS, false
 
     load(c, raw)
 

@@ -39,7 +39,9 @@ typedef enum {
     NGX_HTTP_LOYALTY_FN_OTHER,            /* the layer's own commands */
     NGX_HTTP_LOYALTY_FN_DRAW,             /* never called by this name */
     NGX_HTTP_LOYALTY_FN_ENTER,
+    NGX_HTTP_LOYALTY_FN_REDEEM,
     NGX_HTTP_LOYALTY_FNS,
+    NGX_HTTP_LOYALTY_FN_IMPORT,
     NGX_HTTP_LOYALTY_FN_SWEEPSTAKES,
     NGX_HTTP_LOYALTY_FN_CLOSING,
     NGX_HTTP_LOYALTY_FN_SLICE,

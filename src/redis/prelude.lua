@@ -327,9 +327,6 @@ end
 -- the period now.  A state keeps its counts as { ever, day, in it, week, in
 -- it, month, in it } from index i on.
 
-local COUNTS = 7
-
-
 local function counted(st, i, unit, periods)
     if unit == 0 then
         return st[i] or 0

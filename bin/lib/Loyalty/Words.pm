@@ -27,13 +27,14 @@ my %STATES = (
     challenge => \&_challenge,
     streak => \&_streak,
     badge => sub { return "awarded $_[1][0] times" },
+    reward => sub { return "redeemed $_[1][0] times" },
 );
 
 my %ENTRIES = (
     1 => \&_points, 2 => \&_items, 3 => \&_progress, 4 => \&_after,
     5 => \&_progress, 6 => \&_after, 7 => \&_run, 8 => \&_run, 9 => \&_more,
     10 => \&_tier, 11 => \&_reverses, 12 => \&_opened, 13 => \&_owed,
-    19 => \&_badge,
+    18 => \&_reward, 19 => \&_badge,
 );
 
 
@@ -381,6 +382,15 @@ sub _owed {
 
     return "$amount could not be taken from " . $self->_wallet($wallet)
            . ' and is owed';
+}
+
+
+sub _reward {
+    my ($self, $kind, $slot, $code) = @_;
+
+    return 'got ' . $self->_slot($slot)
+           . (!defined $code ? '' : $code eq '' ? '' : $code eq '0'
+              ? ', of which nothing was left' : ", code $code");
 }
 
 

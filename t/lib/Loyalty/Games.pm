@@ -13,6 +13,7 @@ package Loyalty::Games;
 #     daily 3/4 2026-03-02 broken 4 frozen 1    streak: length/best
 #     tier bronze>silver                    "-" for none
 #     badge regular; badge regular taken back
+#     reward coffee CODE; reward coffee sold out
 # joined by "; ".  Anything but 200 is told as status and code.
 
 use strict;
@@ -122,6 +123,11 @@ sub told_effect {
 
     if ($e->{type} eq 'tier') {
         return 'tier ' . join '>', map { $_ // '-' } @$e{qw(from to)};
+    }
+
+    if ($e->{type} eq 'reward') {
+        return "reward $e->{name}" . (defined $e->{code} ? " $e->{code}" : '')
+               . ($e->{sold_out} ? ' sold out' : '');
     }
 
     if ($e->{type} eq 'badge') {

@@ -1,0 +1,93 @@
+/*
+ * Pools of codes: known by the rewards and prizes that hand them out, filled
+ * by the admin API.
+ */
+
+#include "ngx_http_loyalty_private.h"
+
+
+static ngx_int_t ngx_http_loyalty_pool_key(ngx_conf_t *cf,
+    ngx_http_loyalty_program_t *program, ngx_str_t *name, const char *what,
+    ngx_str_t *key);
+
+
+ngx_http_loyalty_pool_t *
+ngx_http_loyalty_pool_add(ngx_conf_t *cf, ngx_http_loyalty_program_t *program,
+    ngx_str_t *name)
+{
+    ngx_http_loyalty_pool_t  *pool, **poolp;
+
+    if (ngx_http_loyalty_name_check(cf, "pool", name) != NGX_OK) {
+        return NULL;
+    }
+
+    pool = ngx_http_loyalty_pool(program, name);
+    if (pool != NULL) {
+        return pool;
+    }
+
+    pool = ngx_pcalloc(cf->pool, sizeof(ngx_http_loyalty_pool_t));
+    if (pool == NULL) {
+        return NULL;
+    }
+
+    pool->name = *name;
+
+    if (ngx_http_loyalty_pool_key(cf, program, name, "l", &pool->unused)
+        != NGX_OK
+        || ngx_http_loyalty_pool_key(cf, program, name, "s", &pool->all)
+           != NGX_OK)
+    {
+        return NULL;
+    }
+
+    poolp = ngx_array_push(&program->pools);
+    if (poolp == NULL) {
+        return NULL;
+    }
+
+    *poolp = pool;
+
+    return pool;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_pool_key(ngx_conf_t *cf, ngx_http_loyalty_program_t *program,
+    ngx_str_t *name, const char *what, ngx_str_t *key)
+{
+    u_char  *p;
+
+    p = ngx_pnalloc(cf->pool, program->name.len + name->len
+                              + sizeof("{:c:}:") + 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    key->data = p;
+    p = ngx_sprintf(p, "{%V:c:%V}:%s", &program->name, name, what);
+    key->len = p - key->data;
+
+    return NGX_OK;
+}
+
+
+ngx_http_loyalty_pool_t *
+ngx_http_loyalty_pool(ngx_http_loyalty_program_t *program, ngx_str_t *name)
+{
+    ngx_uint_t                 i;
+    ngx_http_loyalty_pool_t  **pool;
+
+    pool = program->pools.elts;
+
+    for (i = 0; i < program->pools.nelts; i++) {
+
+        if (pool[i]->name.len == name->len
+            && ngx_memcmp(pool[i]->name.data, name->data, name->len) == 0)
+        {
+            return pool[i];
+        }
+    }
+
+    return NULL;
+}
