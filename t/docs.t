@@ -111,7 +111,10 @@ for my $label (sort keys %labels) {
 # ---- examples ----
 
 # what they read
-my %files = ('hooks.keys' => 'shop-1:' . '0a' x 32);
+my %files = (
+    'hooks.keys' => 'shop-1:' . '0a' x 32,
+    'login.jwks' => '{"keys":[{"kty":"oct","k":"' . 'A' x 43 . '"}]}',
+);
 
 for my $file ('README.md', 'docs/directives.md') {
     my @examples = slurp($file) =~ /^```nginx\n(.*?)^```/msg;

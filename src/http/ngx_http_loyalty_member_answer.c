@@ -3,6 +3,7 @@
  * Either is counted.
  */
 
+#include "ngx_http_loyalty_jwt.h"
 #include "ngx_http_loyalty_member.h"
 
 
@@ -25,6 +26,13 @@ ngx_http_loyalty_member_problem(ngx_http_loyalty_member_ctx_t *ctx,
 {
     ngx_http_loyalty_stat_request(ctx->program, NGX_HTTP_LOYALTY_API_MEMBER,
                                   problem);
+
+    if ((problem == NGX_HTTP_LOYALTY_P_NO_MEMBER
+         || problem == NGX_HTTP_LOYALTY_P_INVALID_TOKEN)
+        && ngx_http_loyalty_jwt_challenge(ctx->request, problem) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     return ngx_http_loyalty_problem_send(ctx->request, problem, detail, NULL,
                                          NULL);

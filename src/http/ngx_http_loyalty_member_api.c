@@ -8,6 +8,7 @@
  * other through the context, and whichever ends first takes itself out of it.
  */
 
+#include "ngx_http_loyalty_jwt.h"
 #include "ngx_http_loyalty_member.h"
 
 
@@ -307,7 +308,13 @@ ngx_http_loyalty_member_method(ngx_http_loyalty_member_ctx_t *ctx,
 static ngx_int_t
 ngx_http_loyalty_member_identity(ngx_http_loyalty_member_ctx_t *ctx)
 {
+    ngx_str_t                     detail;
     ngx_http_loyalty_loc_conf_t  *llcf;
+
+    if (ngx_http_loyalty_jwt_check(ctx->request, &detail) != NGX_OK) {
+        return ngx_http_loyalty_member_problem(ctx,
+                   NGX_HTTP_LOYALTY_P_INVALID_TOKEN, &detail);
+    }
 
     llcf = ngx_http_get_module_loc_conf(ctx->request,
                                         ngx_http_loyalty_module);

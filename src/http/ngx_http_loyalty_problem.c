@@ -54,6 +54,9 @@ ngx_http_loyalty_problem_t  ngx_http_loyalty_problems[] = {
     { ngx_string("no_member"), 401,
       ngx_string("The request does not say which member it is for"), 0 },
 
+    { ngx_string("invalid_token"), 401,
+      ngx_string("The token of the request is refused"), 0 },
+
     { ngx_string("invalid_signature"), 403,
       ngx_string("The request is not signed as it must be"), 0 },
 
