@@ -25,6 +25,7 @@ help:
 	@echo "make            build $(MODULE)"
 	@echo "make demo       run the demo: nginx on port 8080, a private Redis"
 	@echo "make demo-stop  stop it"
+	@echo "make verify     build $(BUILD)/loyalty-verify, the verifier of draws"
 	@echo "make test       all tests; TESTS='t/a.t ...' for some of them"
 	@echo "make asan       end-to-end tests on nginx with ASan and UBSan"
 	@echo "make fuzz       fuzzers, FUZZ_TIME=60 seconds each"
@@ -43,7 +44,7 @@ deps:
 
 $(BUILD)/sources: FORCE
 	@mkdir -p $(BUILD)
-	@{ ls src/*/*.[ch] src/*/*.lua; grep -l loyalty_library.h src/*/*.c; \
+	@{ ls src/*/*.[ch] src/*/*.lua | grep -v ^src/verify/; grep -l loyalty_library.h src/*/*.c; \
 	   grep -h '^ngx_module_t .*{' src/*/*.c; } > $@.$$$$ 2>/dev/null; \
 	 if cmp -s $@.$$$$ $@; then rm $@.$$$$; else mv $@.$$$$ $@; fi
 
@@ -71,7 +72,7 @@ demo-stop:
 
 test:
 	@$(DEPS) build test
-	@$(MAKE) -s --no-print-directory module unit
+	@$(MAKE) -s --no-print-directory module unit verify
 	@perl tests/run.pl --jobs $(JOBS) $(TESTS)
 
 asan:
@@ -101,6 +102,41 @@ fsck:
 
 clean:
 	rm -rf $(BUILD)
+
+
+# The verifier: a program of its own, of src/verify alone and libcrypto.  It
+# checks the beacon's signatures where there is a blst: the system's, or the
+# one that is built here from its sources, for which npm is needed.
+
+BLST ?= $(BUILD)/blst
+VERIFY = $(BUILD)/loyalty-verify
+VERIFY_OBJS = $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/verify/*.c))
+VERIFY_CFLAGS = -std=gnu11 -g -O2 -Wall -Wextra -Werror
+
+ifneq ($(wildcard $(BLST)/libblst.a),)
+BLST_CFLAGS = -DLV_BLST -I$(BLST)
+BLST_LIBS = $(BLST)/libblst.a
+else ifneq ($(wildcard /usr/include/blst.h /usr/local/include/blst.h),)
+BLST_CFLAGS = -DLV_BLST
+BLST_LIBS = -lblst
+endif
+
+verify: deps
+	@mkdir -p $(BUILD)/verify
+	@build-aux/blst.sh $(BLST) || \
+	    echo "no blst: loyalty-verify cannot check a beacon's signatures"
+	@flock $(BUILD) $(MAKE) -s --no-print-directory -j$(JOBS) $(VERIFY)
+
+$(BUILD)/verify/blst: FORCE
+	@mkdir -p $(@D)
+	@echo '$(BLST_CFLAGS) $(BLST_LIBS)' | cmp -s - $@ \
+	 || echo '$(BLST_CFLAGS) $(BLST_LIBS)' > $@
+
+$(BUILD)/verify/%.o: src/verify/%.c $(BUILD)/verify/blst
+	@$(CC) $(VERIFY_CFLAGS) $(BLST_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(VERIFY): $(VERIFY_OBJS)
+	@$(CC) -o $@ $^ -lcrypto $(BLST_LIBS)
 
 
 # Unit tests: each file is a program of its own, linked with the files that
@@ -167,7 +203,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(PURE)
 
 FORCE:
 
--include $(wildcard $(BUILD)/unit/*/*.d $(BUILD)/unit/*.d)
+-include $(wildcard $(BUILD)/verify/*.d $(BUILD)/unit/*/*.d $(BUILD)/unit/*.d)
 
-.PHONY: all help deps module module-locked demo demo-stop test asan lint \
+.PHONY: all help deps module module-locked demo demo-stop verify test asan lint \
         bench replay fsck clean unit unit-locked fuzz fuzz-run FORCE

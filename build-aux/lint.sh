@@ -19,7 +19,8 @@ else
 fi
 
 text=(src/*/*.[ch] src/*/*.lua)
-perl=(bin/lib/*/*.pm t/lib/*/*.pm tests/*.pl t/*.t tests/lua/*.t tests/lua/*.pm)
+perl=(bin/lib/*/*.pm t/lib/*/*.pm tests/*.pl t/*.t tests/lua/*.t tests/lua/*.pm
+      tests/verify/*.t tests/verify/*.pm)
 shell=(build-aux/*.sh conf/*.sh .ci/run)
 
 for file in bin/* tests/*/*; do
@@ -124,7 +125,7 @@ luacheck --no-color -q "$build/loyalty.lua" 2>&1 \
     | grep -E '^ .*[0-9]+:[0-9]+:' | say luacheck
 
 for file in "${perl[@]}"; do
-    [ ! -f "$file" ] || perl -It/lib -Ibin/lib -Itests/lua -c "$file" 2>&1 \
+    [ ! -f "$file" ] || perl -It/lib -Ibin/lib -Itests/lua -Itests/verify -c "$file" 2>&1 \
         | grep -v ' syntax OK$' | say perl
 done
 

@@ -25,7 +25,8 @@ GetOptions('jobs=i' => \$jobs, 'time=i' => \$seconds)
 my $build = $ENV{LOYALTY_BUILD} || 'build';
 
 my @tests = @ARGV ? @ARGV
-          : (glob('tests/unit/test_*.c'), glob('tests/lua/*.t'), glob('t/*.t'));
+          : (glob('tests/unit/test_*.c'), glob('tests/lua/*.t'),
+             glob('tests/verify/*.t'), glob('t/*.t'));
 
 for my $test (@tests) {
     -f $test or die "run.pl: no such test: $test\n";

@@ -25,6 +25,7 @@ lv_dqs(lv_t *v)
 
     while (rest.len) {
         if (!lv_note_next(v, &rest, &note, "dq")) {
+            lv_incomplete(v, 16, "the notes cannot be read");
             return;
         }
 

@@ -145,7 +145,7 @@ lv_draw_picks(lv_t *v, const u_char secret[32], lv_people_t *people)
 }
 
 
-/* stops at the first round that is not there yet: nfresh says how far it came */
+/* stops at the first round that is not there yet: nfresh says where */
 
 static void
 lv_draw_fresh(lv_t *v, const u_char secret[32], lv_people_t *people)
@@ -312,7 +312,9 @@ lv_people_find(lv_people_t *people, const u_char *person)
 
     i = lv_get64(person) & (people->size - 1);
 
-    while (people->slot[i] != NULL && memcmp(people->slot[i], person, 32) != 0) {
+    while (people->slot[i] != NULL
+           && memcmp(people->slot[i], person, 32) != 0)
+    {
         i = (i + 1) & (people->size - 1);
     }
 

@@ -48,6 +48,7 @@ lv_close(lv_t *v)
 
     while (rest.len) {
         if (!lv_note_next(v, &rest, &note, "close")) {
+            lv_incomplete(v, 4, "the close note cannot be read");
             return;
         }
 

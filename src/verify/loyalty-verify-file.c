@@ -203,12 +203,12 @@ lv_evidence(lv_t *v)
     notes = 0;
 
     while (rest.len) {
-        if (!lv_note_next(v, &rest, &note, "evidence")) {
-            return;
-        }
-
-        if (!lv_evidence_note(v, &note, &t)) {
+        if (!lv_note_next(v, &rest, &note, "evidence")
+            || !lv_evidence_note(v, &note, &t))
+        {
+            lv_incomplete(v, 19, "the notes of evidence cannot be read");
             free(note.statement);
+            free(final.statement);
             return;
         }
 

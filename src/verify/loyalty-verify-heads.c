@@ -28,6 +28,7 @@ lv_heads(lv_t *v)
 
     while (rest.len) {
         if (!lv_note_next(v, &rest, &note, "head")) {
+            lv_incomplete(v, 3, "the heads cannot be read");
             return;
         }
 

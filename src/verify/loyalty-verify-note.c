@@ -1,8 +1,8 @@
 
 /*
- * C2SP signed notes and their keys.  Ours have two lines of text and exactly one
- * signature line; a note is read from exactly four lines, and its bytes are
- * all signed or checked.
+ * C2SP signed notes and their keys.  Ours have two lines of text and exactly
+ * one signature line; a note is read from exactly four lines, and its bytes
+ * are all signed or checked.
  */
 
 #include "loyalty-verify.h"

@@ -1,8 +1,8 @@
 
 /*
  * V04: what outsiders say of when a note existed.  A token of RFC 3161 counts
- * when its chain ends at a certificate that the verifier's user pins; its time is
- * read from one that does not, too, since the operator went by it.
+ * when its chain ends at a certificate that the verifier's user pins; its time
+ * is read from one that does not, too, since the operator went by it.
  */
 
 #include "loyalty-verify.h"
@@ -317,7 +317,7 @@ lv_token_trusted(X509_STORE *store, PKCS7 *token, const u_char imprint[32],
 }
 
 
-/* YYYYMMDDhhmmss[.f…]Z, the one form that RFC 3161 has; -1: another one */
+/* YYYYMMDDhhmmss[.f...]Z, the one form that RFC 3161 has; -1: another one */
 
 static int64_t
 lv_token_time(const ASN1_GENERALIZEDTIME *gt)
@@ -364,7 +364,7 @@ lv_token_time(const ASN1_GENERALIZEDTIME *gt)
 }
 
 
-/* days since 1970 of a date: years begin in March, so that leap days are last */
+/* days since 1970: years begin in March, so that leap days are last */
 
 static int64_t
 lv_days(int64_t y, int64_t m, int64_t d)

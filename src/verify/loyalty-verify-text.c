@@ -1,8 +1,8 @@
 
 /*
- * The text formats: lines, words, decimal, hex and base64, each in exactly one
- * form.  What could be written in two ways is refused, so that no byte of a file
- * is without meaning.
+ * The text formats: lines, words, decimal, hex and base64, each in exactly
+ * one form.  What could be written in two ways is refused, so that no byte of
+ * a file is without meaning.
  */
 
 #include "loyalty-verify.h"

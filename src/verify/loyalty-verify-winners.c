@@ -1,8 +1,8 @@
 
 /*
- * V17 and V18: who has each prize, after disqualifications, and that every prize
- * on offer is accounted for.  The replay of what should have been published
- * runs along the lines that were.
+ * V17 and V18: who has each prize, after disqualifications, and that every
+ * prize on offer is accounted for.  The replay of what should have been
+ * published runs along the lines that were.
  */
 
 #include "loyalty-verify.h"
@@ -25,8 +25,8 @@ typedef struct {
 typedef struct {
     lv_place_t  *place;
     uint32_t     n;
-    uint32_t     next;            /* the next line to come: position, … */
-    uint32_t     k;               /* … or, after all of them, dq */
+    uint32_t     next;            /* the next line to come: position, ... */
+    uint32_t     k;               /* ... or, after all of them, dq */
     uint32_t     used;            /* alternates */
     unsigned     open:1;          /* what comes next is not known */
 } lv_award_t;
