@@ -31,7 +31,9 @@ help:
 	@echo "make fuzz       fuzzers, FUZZ_TIME=60 seconds each"
 	@echo "make lint       compiler warnings, style, Lua, Perl and shell"
 	@echo "make replay     two years of real purchases; REPLAY='--data DIR'"
-	@echo "make bench      measurements"
+	@echo "make bench      measurements; bench-draws: the arithmetic of draws"
+	@echo "make stats      statistics of draws, N=1000000 outcomes of each kind,"
+	@echo "                and dieharder, for an hour; DIEHARDER='' for none"
 	@echo "make fsck       proves every member's ledger; REDIS=host:port, PROGRAM="
 	@echo "make clean      removes build/"
 
@@ -90,6 +92,23 @@ bench:
 	@$(DEPS) build bench
 	@$(MAKE) -s --no-print-directory module
 	@tests/bench/run
+
+bench-draws: $(BUILD)/stats/draws
+	@$<
+
+# the stream has no end: its writer stops when the reader has had enough
+stats: N = 1000000
+stats: DIEHARDER = -a
+stats:
+	@$(DEPS) build stats
+	@$(MAKE) -s --no-print-directory $(BUILD)/stats/stats
+	@$(BUILD)/stats/stats $(N)
+	@[ -z "$(DIEHARDER)" ] \
+	 || $(BUILD)/stats/stats --stream \
+	    | dieharder -g 200 $(DIEHARDER) | tee $(BUILD)/stats/dieharder
+	@[ -z "$(DIEHARDER)" ] \
+	 || { grep -q PASSED $(BUILD)/stats/dieharder \
+	      && ! grep FAILED $(BUILD)/stats/dieharder; }
 
 replay:
 	@$(DEPS) build test
@@ -172,6 +191,21 @@ $(BUILD)/unit/test_%: tests/unit/test_%.c $(BUILD)/unit/libpure.a
 	       $(BUILD)/unit/libpure.a -lcmocka $(UNIT_LIBS)
 
 
+# Statistics and speed of draws, optimised as the module is
+
+DRAWS = $(patsubst %,src/core/loyalty_%.c,chain draw hash io manifest merkle \
+                   moments note record sample statement winners)
+DRAWS_CFLAGS = -std=gnu11 -g -O2 -Wall -Wextra -Werror \
+               -Wno-unused-parameter -Isrc/core
+
+$(BUILD)/stats/stats: tests/stats/stats.c tests/stats/outcomes.h
+$(BUILD)/stats/draws: tests/bench/draws.c
+
+$(BUILD)/stats/%: $(DRAWS) $(wildcard src/core/*.h)
+	@mkdir -p $(@D)
+	@$(CC) $(DRAWS_CFLAGS) -o $@ $(filter %.c,$^) -lcrypto -lm
+
+
 # Fuzzers: tests/fuzz/fuzz_NAME.c with its seeds in tests/fuzz/NAME/
 
 FUZZ_TIME ?= 60
@@ -206,4 +240,5 @@ FORCE:
 -include $(wildcard $(BUILD)/verify/*.d $(BUILD)/unit/*/*.d $(BUILD)/unit/*.d)
 
 .PHONY: all help deps module module-locked demo demo-stop verify test asan lint \
-        bench replay fsck clean unit unit-locked fuzz fuzz-run FORCE
+        bench bench-draws stats replay fsck clean unit unit-locked fuzz \
+        fuzz-run FORCE

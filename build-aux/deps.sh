@@ -3,7 +3,7 @@
 # when none is.
 #
 #     deps.sh GROUP...         GROUP: build, run, test, lint, asan, fuzz, bench,
-#                              node
+#                              stats, node
 #
 # Needs root or sudo only when something is missing.  Servers that come with
 # the packages are not started: the demo and the tests run their own.
@@ -36,6 +36,9 @@ for group; do
     bench)
         more="nginx redis-server perl wrk nghttp2-client
               libnginx-mod-http-lua lua-nginx-redis lua-cjson"
+        ;;
+    stats)
+        more="dieharder"
         ;;
     node)
         more="nodejs npm"

@@ -26,7 +26,8 @@ my $build = $ENV{LOYALTY_BUILD} || 'build';
 
 my @tests = @ARGV ? @ARGV
           : (glob('tests/unit/test_*.c'), glob('tests/lua/*.t'),
-             glob('tests/verify/*.t'), glob('t/*.t'));
+             glob('tests/mutate/*.t'), glob('tests/verify/*.t'),
+             glob('t/*.t'));
 
 for my $test (@tests) {
     -f $test or die "run.pl: no such test: $test\n";

@@ -143,6 +143,49 @@ test_chain_refused(void **state)
 }
 
 
+/* K_e and u, byte after byte */
+
+static void
+test_play_keys(void **state)
+{
+    unsigned char   c[LOYALTY_HASH], mh[LOYALTY_HASH], chain[LOYALTY_HASH];
+    unsigned char   b[LOYALTY_HASH], person[LOYALTY_HASH];
+    unsigned char   got[LOYALTY_HASH], want[LOYALTY_HASH], text[256], *p;
+    loyalty_hmac_t  key;
+
+    memset(c, 1, sizeof(c));
+    memset(mh, 2, sizeof(mh));
+    memset(chain, 3, sizeof(chain));
+    memset(b, 4, sizeof(b));
+    memset(person, 5, sizeof(person));
+
+    memcpy(text, "nginx-loyalty/1 epoch-key", 26);
+    memcpy(text + 26, mh, 32);
+    memcpy(text + 58, "\x00\x00\x01\x02", 4);
+    memcpy(text + 62, chain, 32);
+    memcpy(text + 94, "\x00\x00\x00\x00\x00\xdd\x10\x3a", 8);
+    memcpy(text + 102, b, 32);
+    assert_ok(loyalty_hmac(want, c, 32, text, 134));
+
+    assert_ok(loyalty_epoch_key(got, c, mh, 0x102, chain, 0xdd103a, b));
+    assert_memory_equal(got, want, sizeof(got));
+
+    memcpy(text, "nginx-loyalty/1 play", 21);
+    memcpy(text + 21, mh, 32);
+    p = loyalty_put_u32(text + 53, 0x102);
+    p = loyalty_put_u64(p, 0xdd103a);
+    memcpy(p, b, 32);
+    memcpy(p + 32, person, 32);
+    memcpy(p + 64, "\x00\x00\x00\x07\x00\x00\x00\x09", 8);
+    assert_ok(loyalty_hmac(want, got, 32, text, 137));
+
+    assert_ok(loyalty_hmac_key(&key, got, 32));
+    assert_ok(loyalty_play_u(got, &key, mh, 0x102, 0xdd103a, b, person, 7,
+                             9));
+    assert_memory_equal(got, want, sizeof(got));
+}
+
+
 static void
 epoch_key(uint32_t e, unsigned char *key)
 {
@@ -350,6 +393,7 @@ main(void)
         cmocka_unit_test(test_epochs_refused),
         cmocka_unit_test(test_chain),
         cmocka_unit_test(test_chain_refused),
+        cmocka_unit_test(test_play_keys),
         cmocka_unit_test(test_moments),
         cmocka_unit_test(test_moments_grow),
         cmocka_unit_test(test_moments_bound),

@@ -332,6 +332,11 @@ test_odds(void **state)
     assert_int_equal(n, 6);
     assert_int_equal(w[0] + w[1] + w[2], 6);
 
+    assert_ok(odds("2/3 1/4", &n, w));
+    assert_int_equal(n, 12);
+    assert_int_equal(w[0], 8);
+    assert_int_equal(w[1], 3);
+
     /* the greatest common denominator that there is: 2^40 - 1 */
 
     assert_ok(odds("1/1099511627775", &n, w));
