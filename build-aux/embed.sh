@@ -4,8 +4,8 @@
 #     embed.sh SRC OUT
 #
 # SRC/redis/prelude.lua, SRC/draws/draws.lua, SRC/redis/engine.lua,
-# reversal.lua, request.lua and codes.lua, SRC/games/*.lua (each game in a
-# block of its own), the other files of SRC/draws (each in a block) make
+# reversal.lua, request.lua, codes.lua and admin.lua, SRC/games/*.lua (each
+# game in a block of its own), the other files of SRC/draws (each in a block) make
 # OUT/loyalty.lua.  @H@ stands for the library's own name in it: the first 12 hex digits of SHA-256 of the text with
 # @H@ still in place, so that two versions live side by side in one Redis.
 # OUT/loyalty_library.h holds the same bytes for C.
@@ -24,7 +24,8 @@ trap 'rm -f "$tmp".*' EXIT
 # what the games stand on
 set -- "$src/redis/prelude.lua" "$src/draws/draws.lua" \
        "$src/redis/engine.lua" "$src/redis/reversal.lua" \
-       "$src/redis/request.lua" "$src/redis/codes.lua"
+       "$src/redis/request.lua" "$src/redis/codes.lua" \
+       "$src/redis/admin.lua"
 
 for file; do
     if [ ! -f "$file" ]; then

@@ -24,6 +24,10 @@ typedef struct {
 } ngx_http_loyalty_reward_conf_t;
 
 
+/* NULL: there is no such reward */
+ngx_http_loyalty_rule_t *ngx_http_loyalty_reward_find(
+    ngx_http_loyalty_program_t *program, ngx_str_t *name);
+
 /* see ngx_http_loyalty_game_s */
 
 ngx_int_t ngx_http_loyalty_reward_target(ngx_http_loyalty_program_t *program,

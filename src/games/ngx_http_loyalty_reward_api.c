@@ -23,8 +23,6 @@ typedef struct {
 } ngx_http_loyalty_redemption_t;
 
 
-static ngx_http_loyalty_rule_t *ngx_http_loyalty_reward_find(
-    ngx_http_loyalty_program_t *program, ngx_str_t *name);
 static ngx_int_t ngx_http_loyalty_reward_send(
     ngx_http_loyalty_member_ctx_t *ctx,
     ngx_http_loyalty_redemption_t *redemption);
@@ -94,7 +92,7 @@ ngx_http_loyalty_reward_redeem(ngx_http_loyalty_member_ctx_t *ctx)
 }
 
 
-static ngx_http_loyalty_rule_t *
+ngx_http_loyalty_rule_t *
 ngx_http_loyalty_reward_find(ngx_http_loyalty_program_t *program,
     ngx_str_t *name)
 {

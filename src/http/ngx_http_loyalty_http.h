@@ -49,6 +49,7 @@ typedef struct {
     ngx_uint_t                    api;            /* which handler, 0 none */
     ngx_uint_t                    trusted;
     ngx_http_complex_value_t     *member;         /* loyalty_member */
+    ngx_http_complex_value_t     *actor;          /* loyalty_actor */
     off_t                         max_body;       /* of APIs that read one;
                                                      0: no limit */
     ngx_http_loyalty_place_t      place;          /* of the API's directive */
@@ -199,6 +200,7 @@ ngx_int_t ngx_http_loyalty_record_parse(ngx_pool_t *pool, ngx_str_t *data,
 #define NGX_HTTP_LOYALTY_E_TIER      10
 #define NGX_HTTP_LOYALTY_E_REVERSES  11
 #define NGX_HTTP_LOYALTY_E_OWED      13
+#define NGX_HTTP_LOYALTY_E_BY_HAND   20
 
 typedef struct {
     ngx_uint_t                    kind;
@@ -223,6 +225,7 @@ ngx_int_t ngx_http_loyalty_balances_json(ngx_http_loyalty_program_t *program,
 /* content handlers of the two APIs, and of loyalty_metrics */
 ngx_int_t ngx_http_loyalty_event_api(ngx_http_request_t *r);
 ngx_int_t ngx_http_loyalty_member_api(ngx_http_request_t *r);
+ngx_int_t ngx_http_loyalty_admin_api(ngx_http_request_t *r);
 ngx_int_t ngx_http_loyalty_metrics(ngx_http_request_t *r);
 
 /*

@@ -1,6 +1,7 @@
 /*
  * What the files of the member API share: its paths, one request to it, and
- * from bytes of Redis to JSON.
+ * from bytes of Redis to JSON.  The admin API has other paths and another
+ * way to know who asks, and is answered in the same way.
  *
  * NGX_ERROR of the functions that write JSON means that the bytes are not
  * what this module writes, or that memory ran out (out->failed).
@@ -33,23 +34,32 @@ typedef ngx_int_t (*ngx_http_loyalty_member_start_pt)(
 typedef ngx_int_t (*ngx_http_loyalty_member_reply_pt)(
     ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
 
+typedef struct ngx_http_loyalty_member_path_s  ngx_http_loyalty_member_path_t;
+
 struct ngx_http_loyalty_member_ctx_s {
     ngx_http_loyalty_body_t           body;       /* first: its reader looks
                                                      for it here */
+    ngx_http_loyalty_api_e            api;
+    ngx_http_loyalty_member_path_t   *paths;
+    ngx_http_loyalty_member_path_t   *path;       /* of them */
     ngx_http_request_t               *request;
     ngx_http_loyalty_program_t       *program;
     ngx_http_loyalty_op_t            *op;         /* NULL: none runs */
-    ngx_http_loyalty_member_start_pt  start;
     ngx_http_loyalty_member_reply_pt  reply;      /* of op */
-    ngx_str_t                         member;
+    ngx_http_loyalty_member_start_pt  then;       /* of an admin's change */
+    ngx_str_t                         member;     /* of the admin API: set by
+                                                     _member_is() */
+    ngx_str_t                         actor;      /* of the admin API */
     ngx_str_t                         segments[
                                            NGX_HTTP_LOYALTY_MEMBER_SEGMENTS];
     ngx_uint_t                        nsegments;
     ngx_str_t                         name;       /* what stood for NAME */
+    ngx_str_t                         second;     /* and for a second one */
     ngx_str_t                         keys[4];
     ngx_uint_t                        partition;
     json_t                           *json;       /* the object of a POST, or
-                                                     NULL: it has no body */
+                                                     NULL: it has no body, or
+                                                     lines */
     void                             *data;       /* the path's own */
 };
 
@@ -58,14 +68,26 @@ struct ngx_http_loyalty_member_ctx_s {
  * A line of the table in member_api.c.  A segment in capital letters stands
  * for a name, which becomes ctx->name; several lines may have the same path
  * and other methods.  NGX_HTTP_GET includes HEAD.  A POST may only be the
- * client's own request, and its body is a JSON object or nothing.
+ * client's own request, and its body is a JSON object or nothing; or, with
+ * _LINES, the lines that ctx->body holds.
  */
 
-typedef struct {
+#define NGX_HTTP_LOYALTY_MEMBER_LINES  0x80000000
+
+struct ngx_http_loyalty_member_path_s {
     ngx_str_t                         path;
     ngx_uint_t                        method;
     ngx_http_loyalty_member_start_pt  start;
-} ngx_http_loyalty_member_path_t;
+};
+
+/* a request to an API with these paths */
+ngx_int_t ngx_http_loyalty_member_serve(ngx_http_request_t *r,
+    ngx_http_loyalty_api_e api, ngx_http_loyalty_member_path_t *paths);
+
+/* the member that an admin's request is about: keys and partition are set;
+   NGX_DECLINED: it cannot be a member's id */
+ngx_int_t ngx_http_loyalty_member_is(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_str_t *member);
 
 
 /*
@@ -98,6 +120,8 @@ ngx_int_t ngx_http_loyalty_member_damaged(ngx_http_loyalty_member_ctx_t *ctx);
 /* ---- the paths ---- */
 
 ngx_int_t ngx_http_loyalty_member_me(ngx_http_loyalty_member_ctx_t *ctx);
+ngx_int_t ngx_http_loyalty_member_me_reply(
+    ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
 ngx_int_t ngx_http_loyalty_member_history(ngx_http_loyalty_member_ctx_t *ctx);
 ngx_int_t ngx_http_loyalty_reward_redeem(ngx_http_loyalty_member_ctx_t *ctx);
 

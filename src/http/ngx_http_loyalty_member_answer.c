@@ -13,7 +13,7 @@ ngx_http_loyalty_member_send(ngx_http_loyalty_member_ctx_t *ctx,
 {
     static ngx_str_t  type = ngx_string("application/json");
 
-    ngx_http_loyalty_stat_request(ctx->program, NGX_HTTP_LOYALTY_API_MEMBER,
+    ngx_http_loyalty_stat_request(ctx->program, ctx->api,
                                   NGX_HTTP_LOYALTY_P_NONE);
 
     return ngx_http_loyalty_send(ctx->request, NGX_HTTP_OK, &type, out);
@@ -24,7 +24,7 @@ ngx_int_t
 ngx_http_loyalty_member_problem(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_http_loyalty_problem_e problem, ngx_str_t *detail)
 {
-    ngx_http_loyalty_stat_request(ctx->program, NGX_HTTP_LOYALTY_API_MEMBER,
+    ngx_http_loyalty_stat_request(ctx->program, ctx->api,
                                   problem);
 
     if ((problem == NGX_HTTP_LOYALTY_P_NO_MEMBER
@@ -43,7 +43,7 @@ ngx_int_t
 ngx_http_loyalty_member_fault(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_http_loyalty_fault_t *fault)
 {
-    ngx_http_loyalty_stat_request(ctx->program, NGX_HTTP_LOYALTY_API_MEMBER,
+    ngx_http_loyalty_stat_request(ctx->program, ctx->api,
                                   fault->problem);
 
     return ngx_http_loyalty_problem_send(ctx->request, fault->problem,
@@ -56,7 +56,7 @@ ngx_int_t
 ngx_http_loyalty_member_retry_at(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_http_loyalty_problem_e problem, ngx_str_t *detail, int64_t at)
 {
-    ngx_http_loyalty_stat_request(ctx->program, NGX_HTTP_LOYALTY_API_MEMBER,
+    ngx_http_loyalty_stat_request(ctx->program, ctx->api,
                                   problem);
 
     return ngx_http_loyalty_problem_send_at(ctx->request, problem, detail,

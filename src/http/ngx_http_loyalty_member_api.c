@@ -10,6 +10,7 @@
 
 #include "ngx_http_loyalty_jwt.h"
 #include "ngx_http_loyalty_member.h"
+#include "ngx_http_loyalty_admin.h"
 
 
 static ngx_int_t ngx_http_loyalty_member_prepare(ngx_http_request_t *r,
@@ -67,6 +68,15 @@ static ngx_http_loyalty_member_path_t  ngx_http_loyalty_member_paths[] = {
 ngx_int_t
 ngx_http_loyalty_member_api(ngx_http_request_t *r)
 {
+    return ngx_http_loyalty_member_serve(r, NGX_HTTP_LOYALTY_API_MEMBER,
+                                         ngx_http_loyalty_member_paths);
+}
+
+
+ngx_int_t
+ngx_http_loyalty_member_serve(ngx_http_request_t *r,
+    ngx_http_loyalty_api_e api, ngx_http_loyalty_member_path_t *paths)
+{
     ngx_int_t                       rc;
     ngx_http_loyalty_member_ctx_t  *ctx;
 
@@ -74,6 +84,9 @@ ngx_http_loyalty_member_api(ngx_http_request_t *r)
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    ctx->api = api;
+    ctx->paths = paths;
 
     rc = ngx_http_loyalty_member_prepare(r, ctx);
 
@@ -96,7 +109,7 @@ static ngx_int_t
 ngx_http_loyalty_member_prepare(ngx_http_request_t *r,
     ngx_http_loyalty_member_ctx_t *ctx)
 {
-    u_char                       *buf;
+    off_t                         most;
     ngx_int_t                     rc;
     ngx_http_cleanup_t           *cln;
     ngx_http_loyalty_loc_conf_t  *llcf;
@@ -110,24 +123,25 @@ ngx_http_loyalty_member_prepare(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ctx->body.max = ngx_http_loyalty_body_max(r,
-                                          r->method == NGX_HTTP_POST
-                                          ? NGX_HTTP_LOYALTY_MEMBER_BODY
-                                          : NGX_MAX_OFF_T_VALUE);
-
-    if (r->headers_in.content_length_n > ctx->body.max) {
-        return ngx_http_loyalty_member_too_large(ctx);
-    }
-
     rc = ngx_http_loyalty_member_route(ctx);
 
     if (rc != NGX_DECLINED) {
         return rc;
     }
 
+    most = (r->method != NGX_HTTP_POST) ? NGX_MAX_OFF_T_VALUE
+           : (ctx->path->method & NGX_HTTP_LOYALTY_MEMBER_LINES)
+             ? NGX_HTTP_LOYALTY_BODY : NGX_HTTP_LOYALTY_MEMBER_BODY;
+
+    ctx->body.max = ngx_http_loyalty_body_max(r, most);
+
+    if (r->headers_in.content_length_n > ctx->body.max) {
+        return ngx_http_loyalty_member_too_large(ctx);
+    }
+
     /* what came here once and is redirected back has spent its body */
 
-    if (r->method == NGX_HTTP_POST
+    if ((r->method & (NGX_HTTP_POST|NGX_HTTP_DELETE))
         && (r != r->main || ngx_http_loyalty_member_again(r)))
     {
         return ngx_http_loyalty_member_refuse(ctx,
@@ -136,21 +150,18 @@ ngx_http_loyalty_member_prepare(ngx_http_request_t *r,
                    "once");
     }
 
-    rc = ngx_http_loyalty_member_identity(ctx);
+    rc = (ctx->api == NGX_HTTP_LOYALTY_API_ADMIN)
+         ? ngx_http_loyalty_admin_identity(ctx)
+         : ngx_http_loyalty_member_identity(ctx);
 
     if (rc != NGX_DECLINED) {
         return rc;
     }
 
-    buf = ngx_pnalloc(r->pool, NGX_HTTP_LOYALTY_KEYS);
     cln = ngx_http_cleanup_add(r, 0);
-
-    if (buf == NULL || cln == NULL) {
+    if (cln == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    ctx->partition = ngx_http_loyalty_keys(ctx->program, &ctx->member, buf,
-                                           ctx->keys);
 
     cln->handler = ngx_http_loyalty_member_cleanup;
     cln->data = ctx;
@@ -192,16 +203,16 @@ ngx_http_loyalty_member_route(ngx_http_loyalty_member_ctx_t *ctx)
 
     methods = 0;
 
-    for (path = ngx_http_loyalty_member_paths; path->path.len; path++) {
+    for (path = ctx->paths; path->path.len; path++) {
 
         if (!ngx_http_loyalty_member_match(ctx, &path->path)) {
             continue;
         }
 
-        if (r->method == path->method
+        if ((r->method & path->method)
             || (r->method == NGX_HTTP_HEAD && path->method == NGX_HTTP_GET))
         {
-            ctx->start = path->start;
+            ctx->path = path;
             return NGX_DECLINED;
         }
 
@@ -224,6 +235,8 @@ ngx_http_loyalty_member_match(ngx_http_loyalty_member_ctx_t *ctx,
     p = path->data;
     last = p + path->len;
 
+    ngx_str_null(&ctx->name);
+
     for (i = 0; i < ctx->nsegments; i++) {
 
         segment = &ctx->segments[i];
@@ -236,7 +249,13 @@ ngx_http_loyalty_member_match(ngx_http_loyalty_member_ctx_t *ctx,
         end = (end != NULL) ? end : last;
 
         if (*p >= 'A' && *p <= 'Z') {
-            ctx->name = *segment;
+
+            if (ctx->name.len == 0) {
+                ctx->name = *segment;
+
+            } else {
+                ctx->second = *segment;
+            }
 
         } else if (segment->len != (size_t) (end - p)
                    || ngx_memcmp(segment->data, p, segment->len) != 0)
@@ -258,12 +277,19 @@ ngx_http_loyalty_member_unknown(ngx_http_loyalty_member_ctx_t *ctx)
     ngx_str_t                        detail;
     ngx_http_loyalty_member_path_t  *path;
 
+    /* they are too many to be listed */
+
+    if (ctx->api == NGX_HTTP_LOYALTY_API_ADMIN) {
+        return ngx_http_loyalty_member_problem(ctx,
+                                   NGX_HTTP_LOYALTY_P_UNKNOWN_PATH, NULL);
+    }
+
     p = text;
     last = p + sizeof(text);
 
-    for (path = ngx_http_loyalty_member_paths; path->path.len; path++) {
+    for (path = ctx->paths; path->path.len; path++) {
 
-        if (path != ngx_http_loyalty_member_paths) {
+        if (path != ctx->paths) {
             p = ngx_slprintf(p, last, path[1].path.len ? ", " : " and ");
         }
 
@@ -286,17 +312,25 @@ ngx_http_loyalty_member_method(ngx_http_loyalty_member_ctx_t *ctx,
 {
     ngx_str_t  allow;
 
-    if (methods == NGX_HTTP_GET) {
+    switch (methods & (NGX_HTTP_GET|NGX_HTTP_POST|NGX_HTTP_DELETE)) {
+
+    case NGX_HTTP_GET:
         ngx_str_set(&allow, "GET, HEAD");
+        break;
 
-    } else if (methods == NGX_HTTP_POST) {
+    case NGX_HTTP_POST:
         ngx_str_set(&allow, "POST");
+        break;
 
-    } else {
+    case NGX_HTTP_GET|NGX_HTTP_DELETE:
+        ngx_str_set(&allow, "GET, HEAD, DELETE");
+        break;
+
+    default:
         ngx_str_set(&allow, "GET, HEAD, POST");
     }
 
-    ngx_http_loyalty_stat_request(ctx->program, NGX_HTTP_LOYALTY_API_MEMBER,
+    ngx_http_loyalty_stat_request(ctx->program, ctx->api,
                                   NGX_HTTP_LOYALTY_P_METHOD);
 
     return ngx_http_loyalty_problem_send(ctx->request,
@@ -308,7 +342,7 @@ ngx_http_loyalty_member_method(ngx_http_loyalty_member_ctx_t *ctx,
 static ngx_int_t
 ngx_http_loyalty_member_identity(ngx_http_loyalty_member_ctx_t *ctx)
 {
-    ngx_str_t                     detail;
+    ngx_str_t                     member, detail;
     ngx_http_loyalty_loc_conf_t  *llcf;
 
     if (ngx_http_loyalty_jwt_check(ctx->request, &detail) != NGX_OK) {
@@ -319,28 +353,55 @@ ngx_http_loyalty_member_identity(ngx_http_loyalty_member_ctx_t *ctx)
     llcf = ngx_http_get_module_loc_conf(ctx->request,
                                         ngx_http_loyalty_module);
 
-    if (ngx_http_complex_value(ctx->request, llcf->member, &ctx->member)
+    if (ngx_http_complex_value(ctx->request, llcf->member, &member)
         != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ctx->member.len == 0) {
+    if (member.len == 0) {
         return ngx_http_loyalty_member_refuse(ctx,
                    NGX_HTTP_LOYALTY_P_NO_MEMBER,
                    "the request names no member");
     }
 
-    if (ngx_http_loyalty_text_check(&ctx->member, NGX_HTTP_LOYALTY_ID)
-        != NGX_OK)
-    {
+    switch (ngx_http_loyalty_member_is(ctx, &member)) {
+
+    case NGX_OK:
+        return NGX_DECLINED;
+
+    case NGX_DECLINED:
         return ngx_http_loyalty_member_refuse(ctx,
                    NGX_HTTP_LOYALTY_P_INVALID_FIELD,
                    "the member's id is not 1 to 128 bytes of printable "
                    "UTF-8");
+
+    default: /* NGX_ERROR */
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+}
+
+
+ngx_int_t
+ngx_http_loyalty_member_is(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_str_t *member)
+{
+    u_char  *buf;
+
+    if (ngx_http_loyalty_text_check(member, NGX_HTTP_LOYALTY_ID) != NGX_OK) {
+        return NGX_DECLINED;
     }
 
-    return NGX_DECLINED;
+    buf = ngx_pnalloc(ctx->request->pool, NGX_HTTP_LOYALTY_KEYS);
+    if (buf == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->member = *member;
+    ctx->partition = ngx_http_loyalty_keys(ctx->program, &ctx->member, buf,
+                                           ctx->keys);
+
+    return NGX_OK;
 }
 
 
@@ -368,7 +429,7 @@ ngx_http_loyalty_member_get(ngx_http_loyalty_member_ctx_t *ctx)
         return rc;
     }
 
-    rc = ctx->start(ctx);
+    rc = ctx->path->start(ctx);
 
     if (rc != NGX_BUSY) {
         return rc;
@@ -405,16 +466,22 @@ ngx_http_loyalty_member_again(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_loyalty_member_post(ngx_http_loyalty_member_ctx_t *ctx)
 {
-    ngx_http_request_t  *r;
+    ngx_http_request_t       *r;
+    ngx_http_loyalty_body_e   type;
 
     r = ctx->request;
 
+    type = (ctx->path->method & NGX_HTTP_LOYALTY_MEMBER_LINES)
+           ? NGX_HTTP_LOYALTY_BODY_NDJSON : NGX_HTTP_LOYALTY_BODY_JSON;
+
     if ((r->headers_in.chunked || r->headers_in.content_length_n > 0)
-        && ngx_http_loyalty_body_type(r) != NGX_HTTP_LOYALTY_BODY_JSON)
+        && ngx_http_loyalty_body_type(r) != type)
     {
         return ngx_http_loyalty_member_refuse(ctx,
                    NGX_HTTP_LOYALTY_P_UNSUPPORTED_TYPE,
-                   "application/json is expected");
+                   type == NGX_HTTP_LOYALTY_BODY_JSON
+                   ? "application/json is expected"
+                   : "application/x-ndjson is expected");
     }
 
     ctx->body.handler = ngx_http_loyalty_member_body;
@@ -454,14 +521,24 @@ ngx_http_loyalty_member_body(ngx_http_request_t *r,
 static ngx_int_t
 ngx_http_loyalty_member_object(ngx_http_loyalty_member_ctx_t *ctx)
 {
+    ngx_int_t                 rc;
     ngx_str_t                 text;
     ngx_http_loyalty_fault_t  fault;
 
     text.data = ctx->body.start;
     text.len = ctx->body.last - ctx->body.start;
 
-    if (text.len == 0) {
-        return ctx->start(ctx);
+    if (ctx->api == NGX_HTTP_LOYALTY_API_ADMIN) {
+        rc = ngx_http_loyalty_admin_body(ctx, &text);
+
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
+    }
+
+    if (text.len == 0 || (ctx->path->method & NGX_HTTP_LOYALTY_MEMBER_LINES))
+    {
+        return ctx->path->start(ctx);
     }
 
     ctx->json = ngx_http_loyalty_json(&text, &fault);
@@ -479,7 +556,7 @@ ngx_http_loyalty_member_object(ngx_http_loyalty_member_ctx_t *ctx)
         return ngx_http_loyalty_member_fault(ctx, &fault);
     }
 
-    return ctx->start(ctx);
+    return ctx->path->start(ctx);
 }
 
 

@@ -9,8 +9,6 @@
 #define NGX_HTTP_LOYALTY_ME_FIRST  2048           /* bytes of a reply */
 
 
-static ngx_int_t ngx_http_loyalty_member_me_reply(
-    ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
 static ngx_int_t ngx_http_loyalty_member_history_reply(
     ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
 static ngx_int_t ngx_http_loyalty_member_json(
@@ -26,7 +24,7 @@ ngx_http_loyalty_member_me(ngx_http_loyalty_member_ctx_t *ctx)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_loyalty_member_me_reply(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_http_loyalty_reply_t *reply)
 {

@@ -141,7 +141,7 @@ static const ngx_http_loyalty_metric_t  ngx_http_loyalty_metrics_table[] = {
 /* in the order of ngx_http_loyalty_api_e and ngx_http_loyalty_fn_e */
 
 static const char  *ngx_http_loyalty_metrics_apis[] = {
-    "event", "member"
+    "event", "member", "admin"
 };
 
 static const char  *ngx_http_loyalty_metrics_fns[] = {

@@ -20,6 +20,7 @@ typedef struct {
 
 static char *ngx_http_loyalty_api(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static ngx_http_handler_pt ngx_http_loyalty_api_handler(ngx_uint_t api);
 static char *ngx_http_loyalty_member_directive(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 static char *ngx_http_loyalty_metrics_directive(ngx_conf_t *cf,
@@ -61,6 +62,20 @@ static ngx_command_t  ngx_http_loyalty_commands[] = {
       ngx_http_loyalty_api,
       NGX_HTTP_LOC_CONF_OFFSET,
       NGX_HTTP_LOYALTY_MEMBER_API,
+      NULL },
+
+    { ngx_string("loyalty_admin_api"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_loyalty_api,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      NGX_HTTP_LOYALTY_ADMIN_API,
+      NULL },
+
+    { ngx_string("loyalty_actor"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_loyalty_loc_conf_t, actor),
       NULL },
 
     { ngx_string("loyalty_member"),
@@ -162,11 +177,29 @@ ngx_http_loyalty_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    clcf->handler = (llcf->api == NGX_HTTP_LOYALTY_EVENT_API)
-                    ? ngx_http_loyalty_event_api
-                    : ngx_http_loyalty_member_api;
+    clcf->handler = ngx_http_loyalty_api_handler(llcf->api);
 
     return NGX_CONF_OK;
+}
+
+
+static ngx_http_handler_pt
+ngx_http_loyalty_api_handler(ngx_uint_t api)
+{
+    switch (api) {
+
+    case NGX_HTTP_LOYALTY_EVENT_API:
+        return ngx_http_loyalty_event_api;
+
+    case NGX_HTTP_LOYALTY_MEMBER_API:
+        return ngx_http_loyalty_member_api;
+
+    case NGX_HTTP_LOYALTY_ADMIN_API:
+        return ngx_http_loyalty_admin_api;
+
+    default: /* NGX_HTTP_LOYALTY_METRICS_API */
+        return ngx_http_loyalty_metrics;
+    }
 }
 
 
@@ -357,6 +390,7 @@ ngx_http_loyalty_create_loc_conf(ngx_conf_t *cf)
      */
 
     llcf->member = NGX_CONF_UNSET_PTR;
+    llcf->actor = NGX_CONF_UNSET_PTR;
 
     return llcf;
 }
@@ -369,6 +403,7 @@ ngx_http_loyalty_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_loyalty_loc_conf_t *conf = child;
 
     ngx_conf_merge_ptr_value(conf->member, prev->member, NULL);
+    ngx_conf_merge_ptr_value(conf->actor, prev->actor, NULL);
 
     ngx_http_loyalty_inherit_api(cf, prev, conf);
 
@@ -382,7 +417,8 @@ ngx_http_loyalty_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     if (conf->api == NGX_HTTP_LOYALTY_EVENT_API
-        || conf->api == NGX_HTTP_LOYALTY_MEMBER_API)
+        || conf->api == NGX_HTTP_LOYALTY_MEMBER_API
+        || conf->api == NGX_HTTP_LOYALTY_ADMIN_API)
     {
         ngx_http_loyalty_limit_body(cf, conf);
     }
@@ -435,19 +471,7 @@ ngx_http_loyalty_inherit_api(ngx_conf_t *cf,
     conf->trusted = prev->trusted;
     conf->place = prev->place;
 
-    switch (conf->api) {
-
-    case NGX_HTTP_LOYALTY_EVENT_API:
-        clcf->handler = ngx_http_loyalty_event_api;
-        break;
-
-    case NGX_HTTP_LOYALTY_MEMBER_API:
-        clcf->handler = ngx_http_loyalty_member_api;
-        break;
-
-    default: /* NGX_HTTP_LOYALTY_METRICS_API */
-        clcf->handler = ngx_http_loyalty_metrics;
-    }
+    clcf->handler = ngx_http_loyalty_api_handler(conf->api);
 }
 
 

@@ -48,7 +48,8 @@ static const ngx_http_loyalty_entry_form_t
     { 4, 0, 5 },                   /* tickets voided */
     { 2, 0, 4 },                   /* plays */
     { 2, 0, 6 },                   /* a reward */
-    { 2, 0, 7 }                    /* a badge */
+    { 2, 0, 7 },                   /* a badge */
+    { 2, 0, 0 }                    /* who did it by hand, and why */
 };
 
 #define NGX_HTTP_LOYALTY_ENTRY_FORMS                                         \

@@ -178,6 +178,7 @@ ngx_http_loyalty_effect(ngx_http_loyalty_effects_t *ctx,
         break;
 
     case NGX_HTTP_LOYALTY_E_REVERSES:
+    case NGX_HTTP_LOYALTY_E_BY_HAND:
         rc = NGX_DECLINED;
         break;
 

@@ -47,6 +47,9 @@ static const ngx_http_loyalty_refusal_t  ngx_http_loyalty_refusals[] = {
     { ngx_string("sold_out"), NGX_HTTP_LOYALTY_P_SOLD_OUT,
       ngx_string("nothing was charged") },
 
+    { ngx_string("not_granted"), NGX_HTTP_LOYALTY_P_CLOSED,
+      ngx_string("the game gives none now") },
+
     { ngx_string("clock_skew"), NGX_HTTP_LOYALTY_P_CLOCK_SKEW,
       ngx_string("nothing was charged") },
 

@@ -61,6 +61,7 @@ void ngx_http_loyalty_stat_latency(ngx_http_loyalty_program_t *program,
 typedef enum {
     NGX_HTTP_LOYALTY_API_EVENT = 0,
     NGX_HTTP_LOYALTY_API_MEMBER,
+    NGX_HTTP_LOYALTY_API_ADMIN,
     NGX_HTTP_LOYALTY_APIS
 } ngx_http_loyalty_api_e;
 

@@ -91,3 +91,21 @@ ngx_http_loyalty_pool(ngx_http_loyalty_program_t *program, ngx_str_t *name)
 
     return NULL;
 }
+
+
+ngx_uint_t
+ngx_http_loyalty_pool_keys(ngx_http_loyalty_program_t *program,
+    ngx_str_t *keys, ngx_uint_t max)
+{
+    ngx_uint_t                 i;
+    ngx_http_loyalty_pool_t  **pool;
+
+    pool = program->pools.elts;
+
+    for (i = 0; i < program->pools.nelts && 2 * i + 2 <= max; i++) {
+        keys[2 * i] = pool[i]->unused;
+        keys[2 * i + 1] = pool[i]->all;
+    }
+
+    return 2 * i;
+}

@@ -443,6 +443,9 @@ ngx_http_loyalty_pool_t *ngx_http_loyalty_pool_add(ngx_conf_t *cf,
 /* NULL: no reward and no prize has codes of it */
 ngx_http_loyalty_pool_t *ngx_http_loyalty_pool(
     ngx_http_loyalty_program_t *program, ngx_str_t *name);
+/* unused and all of each pool, at most max; how many keys */
+ngx_uint_t ngx_http_loyalty_pool_keys(ngx_http_loyalty_program_t *program,
+    ngx_str_t *keys, ngx_uint_t max);
 
 /* "name" of games, wallets, tiers, programs: [A-Za-z0-9_-]{1,64}, first a
    letter or digit; logs "invalid ... name" and returns NGX_ERROR */

@@ -8,6 +8,10 @@
 --     keys:   unused (list), all (set)
 --     input:  ARG, msgpack values: codes
 --     output: how many were new, how many are unused now
+-- left_@H@ (no writes)
+--     keys:   for each pool unused and all, then redeemed for each reward
+--     input:  ARG, msgpack values: how many pools
+--     output: unused and all of each pool, redeemed of each reward
 -- errors: none
 --
 
@@ -57,3 +61,27 @@ redis.register_function('import_@H@', function(keys, args)
 
     return { fmt('%.0f', #new), fmt('%.0f', unused) }
 end)
+
+
+redis.register_function {
+    function_name = 'left_@H@', flags = { 'no-writes' },
+    callback = function(keys, args)
+        if not call then
+            bind()
+        end
+
+        local pools = unpack_all(args[1])
+        local out = {}
+
+        for i = 1, 2 * pools, 2 do
+            out[i] = fmt('%.0f', call('LLEN', keys[i]))
+            out[i + 1] = fmt('%.0f', call('SCARD', keys[i + 1]))
+        end
+
+        for i = 2 * pools + 1, #keys do
+            out[i] = call('GET', keys[i]) or '0'
+        end
+
+        return out
+    end
+}

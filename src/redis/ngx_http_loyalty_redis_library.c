@@ -35,6 +35,11 @@ const ngx_http_loyalty_function_t  ngx_http_loyalty_functions[] = {
     ngx_http_loyalty_function("redeem", NGX_HTTP_LOYALTY_WRITES),
     ngx_http_loyalty_no_function,                     /* the number of fns */
     ngx_http_loyalty_function("import", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("adjust", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("grant", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("erase", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("note", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("left", NGX_HTTP_LOYALTY_READS),
     ngx_http_loyalty_function("sweepstakes", NGX_HTTP_LOYALTY_READS),
     ngx_http_loyalty_function("closing", NGX_HTTP_LOYALTY_WRITES),
     ngx_http_loyalty_function("slice", NGX_HTTP_LOYALTY_READS),

@@ -34,7 +34,7 @@ my %ENTRIES = (
     1 => \&_points, 2 => \&_items, 3 => \&_progress, 4 => \&_after,
     5 => \&_progress, 6 => \&_after, 7 => \&_run, 8 => \&_run, 9 => \&_more,
     10 => \&_tier, 11 => \&_reverses, 12 => \&_opened, 13 => \&_owed,
-    18 => \&_reward, 19 => \&_badge,
+    18 => \&_reward, 19 => \&_badge, 20 => \&_by_hand,
 );
 
 
@@ -233,10 +233,17 @@ sub record {
 
     my $slot = $r->{type} ? $self->{member}{slots}[$r->{type} - 1] : undef;
     my $type = !$r->{type} ? 'reversal'
-             : defined $slot && !ref $slot->{state} ? $slot->{state}
-             : "slot $r->{type}";
+             : defined $slot && defined $slot->{state} && !ref $slot->{state}
+             ? $slot->{state} : "slot $r->{type}";
+    my $id = "\"$r->{id}\"";
 
-    my $line = "$r->{seq}: $type \"$r->{id}\" at " . time_of($r->{at})
+    # what was asked for by a key: its kind and 16 bytes
+    if (length $r->{id} == 17 && $r->{id} =~ /^([\x01-\x04])/) {
+        $type = (qw(play entry redemption adjustment))[ord($1) - 1];
+        $id = unpack 'H*', substr $r->{id}, 1;
+    }
+
+    my $line = "$r->{seq}: $type $id at " . time_of($r->{at})
                . ', accepted ' . time_of($r->{accepted} * 1000);
 
     $line .= ", amount $r->{amount}" if defined $r->{amount};
@@ -391,6 +398,13 @@ sub _reward {
     return 'got ' . $self->_slot($slot)
            . (!defined $code ? '' : $code eq '' ? '' : $code eq '0'
               ? ', of which nothing was left' : ", code $code");
+}
+
+
+sub _by_hand {
+    my ($self, $kind, $actor, $reason) = @_;
+
+    return "by hand of $actor: $reason";
 }
 
 

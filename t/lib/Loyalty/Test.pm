@@ -168,6 +168,11 @@ END
             loyalty_event_api $name trusted;
         }
 
+        location /loyalty-admin/ {
+            loyalty_admin_api $name trusted;
+            loyalty_actor \$test_actor;
+        }
+
         location = /metrics {
             loyalty_metrics;
         }
@@ -192,6 +197,11 @@ http {
     map \$http_x_member \$test_member {
         ""       \$arg_member;
         default  \$http_x_member;
+    }
+
+    map \$http_x_actor \$test_actor {
+        ""       admin;
+        default  \$http_x_actor;
     }
 
 $program_block

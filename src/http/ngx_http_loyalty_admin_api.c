@@ -1,0 +1,194 @@
+/*
+ * The admin API: what operators and their tools call.  Its access rule is
+ * that of the event API; who makes a change is what loyalty_actor says, else
+ * the user or the key that the request was signed with.
+ */
+
+#include "ngx_http_loyalty_admin.h"
+#include "ngx_http_loyalty_access.h"
+
+
+#define NGX_HTTP_LOYALTY_NOTE  2048               /* bytes of an argument */
+
+
+static ngx_int_t ngx_http_loyalty_admin_actor(
+    ngx_http_loyalty_member_ctx_t *ctx);
+static ngx_int_t ngx_http_loyalty_admin_noted(
+    ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
+
+
+static ngx_http_loyalty_member_path_t  ngx_http_loyalty_admin_paths[] = {
+
+    { ngx_string("members/ID"), NGX_HTTP_GET,
+      ngx_http_loyalty_admin_member },
+
+    { ngx_string("members/ID"), NGX_HTTP_DELETE,
+      ngx_http_loyalty_admin_erase },
+
+    { ngx_string("members/ID/history"), NGX_HTTP_GET,
+      ngx_http_loyalty_admin_history },
+
+    { ngx_string("members/ID/export"), NGX_HTTP_GET,
+      ngx_http_loyalty_admin_export },
+
+    { ngx_string("members/ID/adjustments"), NGX_HTTP_POST,
+      ngx_http_loyalty_admin_adjust },
+
+    { ngx_string("games/NAME/grants"), NGX_HTTP_POST,
+      ngx_http_loyalty_admin_grant },
+
+    { ngx_string("codes/POOL"), NGX_HTTP_POST|NGX_HTTP_LOYALTY_MEMBER_LINES,
+      ngx_http_loyalty_admin_codes },
+
+    { ngx_string("rewards/NAME/codes"),
+      NGX_HTTP_POST|NGX_HTTP_LOYALTY_MEMBER_LINES,
+      ngx_http_loyalty_admin_reward_codes },
+
+    { ngx_string("stats"), NGX_HTTP_GET,
+      ngx_http_loyalty_admin_stats },
+
+    { ngx_null_string, 0, NULL }
+};
+
+
+ngx_int_t
+ngx_http_loyalty_admin_api(ngx_http_request_t *r)
+{
+    return ngx_http_loyalty_member_serve(r, NGX_HTTP_LOYALTY_API_ADMIN,
+                                         ngx_http_loyalty_admin_paths);
+}
+
+
+ngx_int_t
+ngx_http_loyalty_admin_identity(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+    ngx_str_t  detail, empty;
+
+    rc = ngx_http_loyalty_access(ctx->request, &detail);
+
+    /* a request without a body is signed all the same */
+
+    if (rc == NGX_OK && ctx->request->method != NGX_HTTP_POST) {
+        ngx_str_set(&empty, "");
+        rc = ngx_http_loyalty_access_body(ctx->request, &empty, &detail);
+    }
+
+    if (rc == NGX_DECLINED) {
+        return ngx_http_loyalty_member_problem(ctx,
+                             NGX_HTTP_LOYALTY_P_INVALID_SIGNATURE, &detail);
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return (ctx->request->method == NGX_HTTP_POST)
+           ? NGX_DECLINED : ngx_http_loyalty_admin_actor(ctx);
+}
+
+
+ngx_int_t
+ngx_http_loyalty_admin_body(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_str_t *body)
+{
+    ngx_int_t  rc;
+    ngx_str_t  detail;
+
+    rc = ngx_http_loyalty_access_body(ctx->request, body, &detail);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_http_loyalty_member_problem(ctx,
+                             NGX_HTTP_LOYALTY_P_INVALID_SIGNATURE, &detail);
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_loyalty_admin_actor(ctx);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_admin_actor(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    ngx_str_t                     detail;
+    ngx_http_request_t           *r;
+    ngx_http_loyalty_loc_conf_t  *llcf;
+
+    r = ctx->request;
+    llcf = ngx_http_get_module_loc_conf(r, ngx_http_loyalty_module);
+
+    if (llcf->actor != NULL) {
+        if (ngx_http_complex_value(r, llcf->actor, &ctx->actor) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+    } else {
+        ngx_http_loyalty_access_key(r, &ctx->actor);
+
+        if (ctx->actor.len == 0
+            && ngx_http_auth_basic_user(r) == NGX_OK)
+        {
+            ctx->actor = r->headers_in.user;
+        }
+
+        if (ctx->actor.len == 0) {
+            ngx_str_set(&ctx->actor, "admin");
+        }
+    }
+
+    if (ngx_http_loyalty_text_check(&ctx->actor, NGX_HTTP_LOYALTY_ACTOR)
+        == NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    ngx_str_set(&detail, "\"loyalty_actor\" is not 1 to 128 bytes of "
+                         "printable UTF-8 in this request");
+
+    return ngx_http_loyalty_member_problem(ctx,
+                                 NGX_HTTP_LOYALTY_P_INVALID_FIELD, &detail);
+}
+
+
+ngx_int_t
+ngx_http_loyalty_admin_note(ngx_http_loyalty_member_ctx_t *ctx,
+    const char *what, ngx_str_t *subject, ngx_str_t *details,
+    ngx_http_loyalty_member_start_pt then)
+{
+    u_char         buf[NGX_HTTP_LOYALTY_NOTE], text[160];
+    ngx_str_t      arg, key;
+    loyalty_mpw_t  w;
+
+    ctx->then = then;
+
+    loyalty_mpw_init(&w, buf, sizeof(buf));
+    loyalty_mpw_int(&w, ctx->program->feed_max);
+    loyalty_mpw_str(&w, ctx->actor.data, ctx->actor.len);
+    loyalty_mpw_str(&w, what, ngx_strlen(what));
+    loyalty_mpw_str(&w, subject->data, subject->len);
+    loyalty_mpw_str(&w, details->data,
+                    ngx_min(details->len, NGX_HTTP_LOYALTY_REASON));
+
+    arg.data = w.start;
+    arg.len = w.pos - w.start;
+
+    key.data = text;
+    key.len = ngx_snprintf(text, sizeof(text), "{%V}:feed",
+                           &ctx->program->name)
+              - text;
+
+    return ngx_http_loyalty_member_call(ctx, NGX_HTTP_LOYALTY_FN_NOTE, 1,
+                                        &key, &arg,
+                                        ngx_http_loyalty_admin_noted);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_admin_noted(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_http_loyalty_reply_t *reply)
+{
+    return ctx->then(ctx);
+}

@@ -1,0 +1,134 @@
+--
+-- What the operator does by hand: each change says who made it and why, in
+-- the record that the feed's line points at.  This file follows codes.lua.
+--
+-- adjust_@H@: points into a wallet or out of it
+--     keys:   member, overflow, feed, aliases
+--     input:  now, needle, rest, member, constants, wallet hash, amount,
+--             actor, reason
+--     output: "N" or "D", hashes, record; or "E" and a code
+-- grant_@H@: what a game gives, without its price
+--     keys:   member, overflow, feed, aliases; then the target's
+--     input:  now, needle, rest, member, constants, kind of award, hash,
+--             amount, target or nil, actor, reason
+--     output: the same
+-- erase_@H@: forgets a member
+--     keys:   member, overflow, feed, aliases
+--     input:  feed_max, actor
+--     output: 1, or 0 for a member never seen
+-- note_@H@: a change that is no member's, on the feed before it is made
+--     keys:   the program's own feed
+--     input:  feed_max, actor, what, subject, details
+--     output: the line's id
+-- errors: insufficient_balance, limit_reached, idempotency_conflict,
+--         not_granted
+--
+
+local function note_actor(c, actor, reason)
+    local e, n = c.entries, c.n
+
+    e[n + 1], e[n + 2], e[n + 3] = 20, actor, reason
+    c.n = n + 3
+end
+
+
+local function adjust(keys, now, needle, rest, member, constants, h, amount,
+                      actor, reason)
+    local c, known = request(keys, now, needle, rest, member, constants)
+
+    if known then
+        return known
+    end
+
+    local w = wallet_of(c, h)
+    local tier = tier_of(c.program[5], lifetime(c))
+
+    if amount > 0 then
+        give(c, w, amount, 0)
+
+    elseif c.wallets[w * 4 - 3] < -amount and not c.program.negative[h] then
+        return 'Einsufficient_balance'
+
+    else
+        take(c, w, -amount, 0)
+    end
+
+    if #c.program[5] > 0 then
+        note_tier(c, tier)
+    end
+
+    note_actor(c, actor, reason)
+
+    return remember(c, keys, needle, rest, slot_of(c, c.program[1]))
+end
+
+
+local function grant_award(keys, now, needle, rest, member, constants, kind,
+                           h, amount, target, actor, reason)
+    local c, known = request(keys, now, needle, rest, member, constants)
+
+    if known then
+        return known
+    end
+
+    if target then
+        aim(c, keys, { target })
+    end
+
+    local slot = slot_of(c, c.program[1])
+
+    if grant(c, kind, h, amount, slot) == 0 and c.n == HEAD then
+        return 'E' .. (c.failed or 'not_granted')
+    end
+
+    note_actor(c, actor, reason)
+
+    return remember(c, keys, needle, rest, slot)
+end
+
+
+-- the id's bytes in the aliases; feed lines then point at zeros
+
+local function erase(keys, feed_max, actor)
+    local raw = call('GET', keys[1])
+
+    if not raw then
+        return 0
+    end
+
+    local c = work
+
+    load(c, raw)
+
+    local n = byte(call('GETRANGE', keys[4], c.alias, c.alias))
+
+    call('SETRANGE', keys[4], c.alias + 1, ('\0'):rep(n))
+    call('DEL', keys[1], keys[2])
+    call('XADD', keys[3], 'MAXLEN', '~', fmt('%.0f', feed_max), '*',
+         'm', c.alias, 'w', 'erased', 'a', actor)
+
+    return 1
+end
+
+
+local function note_change(keys, feed_max, actor, what, subject, details)
+    return call('XADD', keys[1], 'MAXLEN', '~', fmt('%.0f', feed_max), '*',
+                'a', actor, 'w', what, 'o', subject, 'd', details)
+end
+
+
+local function by_hand(name, f)
+    redis.register_function(name, function(keys, args)
+        if not call then
+            bind()
+        end
+
+        return f(keys, unpack_all(args[1]))
+    end)
+end
+
+
+by_hand('adjust_@H@', adjust)
+by_hand('grant_@H@', grant_award)
+by_hand('erase_@H@', erase)
+by_hand('note_@H@', note_change)
