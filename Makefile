@@ -144,7 +144,9 @@ verify: deps
 	@mkdir -p $(BUILD)/verify
 	@build-aux/blst.sh $(BLST) || \
 	    echo "no blst: loyalty-verify cannot check a beacon's signatures"
-	@flock $(BUILD) $(MAKE) -s --no-print-directory -j$(JOBS) $(VERIFY)
+	@flock $(BUILD) $(MAKE) -s --no-print-directory -j$(JOBS) verify-locked
+
+verify-locked: $(VERIFY) $(if $(BLST_LIBS),$(BUILD)/verify/chain)
 
 $(BUILD)/verify/blst: FORCE
 	@mkdir -p $(@D)
@@ -153,6 +155,10 @@ $(BUILD)/verify/blst: FORCE
 
 $(BUILD)/verify/%.o: src/verify/%.c $(BUILD)/verify/blst
 	@$(CC) $(VERIFY_CFLAGS) $(BLST_CFLAGS) -MMD -MP -c -o $@ $<
+
+# a beacon for its tests
+$(BUILD)/verify/chain: tests/verify/chain.c $(BUILD)/verify/blst
+	@$(CC) $(VERIFY_CFLAGS) $(BLST_CFLAGS) -o $@ $< -lcrypto $(BLST_LIBS)
 
 $(VERIFY): $(VERIFY_OBJS)
 	@$(CC) -o $@ $^ -lcrypto $(BLST_LIBS)
@@ -239,6 +245,6 @@ FORCE:
 
 -include $(wildcard $(BUILD)/verify/*.d $(BUILD)/unit/*/*.d $(BUILD)/unit/*.d)
 
-.PHONY: all help deps module module-locked demo demo-stop verify test asan lint \
-        bench bench-draws stats replay fsck clean unit unit-locked fuzz \
-        fuzz-run FORCE
+.PHONY: all help deps module module-locked demo demo-stop verify \
+        verify-locked test asan lint bench bench-draws stats replay fsck \
+        clean unit unit-locked fuzz fuzz-run FORCE
