@@ -127,7 +127,7 @@ for my $file ('README.md', 'docs/directives.md') {
         # a part of http {}, of loyalty_program or of server
         my %where = $example =~ /^loyalty_program\b/m ? (http => $example)
                   : $example =~ /^\s*location\b/m
-                  ? (program => 'wallet points;', server => $example)
+                  ? (program => 'wallet points; tier bronze 0;', server => $example)
                   : (program => "wallet points;\n$example");
 
         my ($ok, $output) = Loyalty::Test->check(%where, files => \%files);

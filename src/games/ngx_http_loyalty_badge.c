@@ -69,6 +69,7 @@ ngx_http_loyalty_game_t  ngx_http_loyalty_badge_game = {
     ngx_string("badges"),
     NGX_HTTP_LOYALTY_AWARD_BADGE,
     ngx_http_loyalty_badge_identify,
+    NULL,
     NULL
 };
 

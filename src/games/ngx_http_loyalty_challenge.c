@@ -147,7 +147,8 @@ ngx_http_loyalty_game_t  ngx_http_loyalty_challenge_game = {
     ngx_string("challenges"),
     0,                                     /* no award reaches it */
     NULL,
-    NULL
+    NULL,
+    ngx_http_loyalty_challenge_text
 };
 
 

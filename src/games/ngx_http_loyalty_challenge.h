@@ -63,5 +63,9 @@ ngx_int_t ngx_http_loyalty_challenge_view(ngx_http_loyalty_program_t *program,
     ngx_http_loyalty_rule_t *rule, loyalty_head_t *head,
     loyalty_mpr_t *state, int64_t now, loyalty_out_t *out, ngx_uint_t *n);
 
+ngx_int_t ngx_http_loyalty_challenge_text(
+    ngx_http_loyalty_program_t *program, ngx_http_loyalty_rule_t *rule,
+    loyalty_mpr_t *state, int64_t now, loyalty_out_t *out);
+
 
 #endif /* _NGX_HTTP_LOYALTY_CHALLENGE_H_INCLUDED_ */

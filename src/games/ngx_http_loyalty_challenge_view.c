@@ -26,9 +26,12 @@ typedef struct {
     int64_t                        now;
     loyalty_out_t                 *out;
     ngx_uint_t                    *n;
+    ngx_uint_t                     brief;         /* not JSON, one of them */
 } ngx_http_loyalty_challenge_view_t;
 
 
+static ngx_int_t ngx_http_loyalty_challenge_view_state(
+    ngx_http_loyalty_challenge_view_t *view, loyalty_mpr_t *state);
 static ngx_int_t ngx_http_loyalty_challenge_view_every(
     ngx_http_loyalty_challenge_view_t *view, loyalty_mpr_t *r,
     uint32_t left);
@@ -40,6 +43,8 @@ static ngx_int_t ngx_http_loyalty_challenge_read(loyalty_mpr_t *r,
 static void ngx_http_loyalty_challenge_write(
     ngx_http_loyalty_challenge_view_t *view,
     ngx_http_loyalty_challenge_instance_t *inst);
+static void ngx_http_loyalty_challenge_brief(
+    ngx_http_loyalty_challenge_view_t *view, int64_t progress, int64_t goal);
 
 
 void
@@ -78,19 +83,52 @@ ngx_http_loyalty_challenge_view(ngx_http_loyalty_program_t *program,
     ngx_http_loyalty_rule_t *rule, loyalty_head_t *head,
     loyalty_mpr_t *state, int64_t now, loyalty_out_t *out, ngx_uint_t *n)
 {
-    int64_t                                 form;
-    uint32_t                                left;
-    ngx_http_loyalty_challenge_conf_t      *ccf;
-    ngx_http_loyalty_challenge_view_t       view;
-    ngx_http_loyalty_challenge_instance_t   inst;
-
-    ccf = rule->conf;
+    ngx_http_loyalty_challenge_view_t  view;
 
     view.program = program;
     view.rule = rule;
     view.now = now;
     view.out = out;
     view.n = n;
+    view.brief = 0;
+
+    return ngx_http_loyalty_challenge_view_state(&view, state);
+}
+
+
+/* "3/5"; of several windows the one that was opened first, of none nothing */
+
+ngx_int_t
+ngx_http_loyalty_challenge_text(ngx_http_loyalty_program_t *program,
+    ngx_http_loyalty_rule_t *rule, loyalty_mpr_t *state, int64_t now,
+    loyalty_out_t *out)
+{
+    ngx_uint_t                         n;
+    ngx_http_loyalty_challenge_view_t  view;
+
+    n = 0;
+
+    view.program = program;
+    view.rule = rule;
+    view.now = now;
+    view.out = out;
+    view.n = &n;
+    view.brief = 1;
+
+    return ngx_http_loyalty_challenge_view_state(&view, state);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_challenge_view_state(
+    ngx_http_loyalty_challenge_view_t *view, loyalty_mpr_t *state)
+{
+    int64_t                                 form;
+    uint32_t                                left;
+    ngx_http_loyalty_challenge_conf_t      *ccf;
+    ngx_http_loyalty_challenge_instance_t   inst;
+
+    ccf = view->rule->conf;
 
     if (ngx_http_loyalty_games_state(state, &left) != NGX_OK) {
         return NGX_ERROR;
@@ -118,15 +156,15 @@ ngx_http_loyalty_challenge_view(ngx_http_loyalty_program_t *program,
             return NGX_ERROR;
         }
 
-        ngx_http_loyalty_challenge_write(&view, &inst);
+        ngx_http_loyalty_challenge_write(view, &inst);
 
         return NGX_OK;
 
     case NGX_HTTP_LOYALTY_SHAPE_EVERY:
-        return ngx_http_loyalty_challenge_view_every(&view, state, left);
+        return ngx_http_loyalty_challenge_view_every(view, state, left);
 
     default:
-        return ngx_http_loyalty_challenge_view_windows(&view, state, left);
+        return ngx_http_loyalty_challenge_view_windows(view, state, left);
     }
 }
 
@@ -267,6 +305,11 @@ ngx_http_loyalty_challenge_write(ngx_http_loyalty_challenge_view_t *view,
     goal = (inst->goal != 0) ? inst->goal : ccf->goal;
     progress = ngx_min(inst->progress, goal);
 
+    if (view->brief) {
+        ngx_http_loyalty_challenge_brief(view, progress, goal);
+        return;
+    }
+
     if ((*view->n)++ > 0) {
         loyalty_out_lit(out, ",");
     }
@@ -302,4 +345,37 @@ ngx_http_loyalty_challenge_write(ngx_http_loyalty_challenge_view_t *view,
     }
 
     loyalty_out_lit(out, "}");
+}
+
+
+static void
+ngx_http_loyalty_challenge_brief(ngx_http_loyalty_challenge_view_t *view,
+    int64_t progress, int64_t goal)
+{
+    size_t                              n;
+    u_char                              buf[LOYALTY_MONEY_LEN];
+    loyalty_out_t                      *out;
+    ngx_http_loyalty_challenge_conf_t  *ccf;
+
+    if ((*view->n)++ > 0) {
+        return;
+    }
+
+    ccf = view->rule->conf;
+    out = view->out;
+
+    if (!ngx_http_loyalty_challenge_is_amount(ccf)) {
+        loyalty_out_int(out, progress);
+        loyalty_out_lit(out, "/");
+        loyalty_out_int(out, goal);
+
+        return;
+    }
+
+    n = loyalty_money_format(buf, progress, view->program->scale);
+    loyalty_out_raw(out, buf, n);
+    loyalty_out_lit(out, "/");
+
+    n = loyalty_money_format(buf, goal, view->program->scale);
+    loyalty_out_raw(out, buf, n);
 }

@@ -103,6 +103,7 @@ ngx_http_loyalty_game_t  ngx_http_loyalty_earn_game = {
     ngx_null_string,
     0,                                     /* no award reaches it */
     NULL,
+    NULL,
     NULL
 };
 

@@ -107,7 +107,8 @@ ngx_http_loyalty_game_t  ngx_http_loyalty_reward_game = {
     ngx_string("rewards"),
     NGX_HTTP_LOYALTY_AWARD_REWARD,
     ngx_http_loyalty_reward_identify,
-    ngx_http_loyalty_reward_target
+    ngx_http_loyalty_reward_target,
+    NULL
 };
 
 

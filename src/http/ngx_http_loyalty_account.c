@@ -13,8 +13,6 @@
 #include "ngx_http_loyalty_member.h"
 
 
-static ngx_int_t ngx_http_loyalty_account_states(ngx_pool_t *pool,
-    loyalty_head_t *head, loyalty_mpr_t **states);
 static void ngx_http_loyalty_account_wallets(
     ngx_http_loyalty_program_t *program, loyalty_head_t *head,
     loyalty_out_t *out);
@@ -29,8 +27,6 @@ static ngx_int_t ngx_http_loyalty_account_list(
     ngx_http_loyalty_program_t *program, ngx_str_t *list,
     loyalty_head_t *head, loyalty_mpr_t *states, int64_t now,
     loyalty_out_t *out);
-static loyalty_mpr_t *ngx_http_loyalty_account_state(loyalty_head_t *head,
-    loyalty_mpr_t *states, u_char *hash);
 
 
 ngx_int_t
@@ -72,7 +68,7 @@ ngx_http_loyalty_account_json(ngx_http_loyalty_program_t *program,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_loyalty_account_states(ngx_pool_t *pool, loyalty_head_t *head,
     loyalty_mpr_t **states)
 {
@@ -130,19 +126,44 @@ ngx_http_loyalty_account_wallets(ngx_http_loyalty_program_t *program,
 }
 
 
-/*
- * The highest tier that the lifetime of the first wallet reaches; below zero
- * there is none, name is null and points are not multiplied.
- */
+/* how many of the tiers, from the lowest, the lifetime of the first wallet
+   reaches */
+
+ngx_uint_t
+ngx_http_loyalty_account_tiers(ngx_http_loyalty_program_t *program,
+    loyalty_head_t *head, int64_t *lifetime)
+{
+    ngx_uint_t                  i;
+    loyalty_account_t           account;
+    ngx_http_loyalty_tier_t    *tier;
+    ngx_http_loyalty_wallet_t  *wallet;
+
+    tier = program->tiers.elts;
+    wallet = program->wallets.elts;
+
+    (void) loyalty_head_wallet(head, wallet[0].hash, &account);
+
+    *lifetime = account.lifetime;
+
+    for (i = 0; i < program->tiers.nelts; i++) {
+        if (tier[i].threshold > account.lifetime) {
+            break;
+        }
+    }
+
+    return i;
+}
+
+
+/* below zero there is none, name is null and points are not multiplied */
 
 static void
 ngx_http_loyalty_account_tier(ngx_http_loyalty_program_t *program,
     loyalty_head_t *head, loyalty_out_t *out)
 {
-    ngx_uint_t                  i, n;
-    loyalty_account_t           account;
-    ngx_http_loyalty_tier_t    *tier;
-    ngx_http_loyalty_wallet_t  *wallet;
+    int64_t                   lifetime;
+    ngx_uint_t                i, n;
+    ngx_http_loyalty_tier_t  *tier;
 
     n = program->tiers.nelts;
 
@@ -151,15 +172,7 @@ ngx_http_loyalty_account_tier(ngx_http_loyalty_program_t *program,
     }
 
     tier = program->tiers.elts;
-    wallet = program->wallets.elts;
-
-    (void) loyalty_head_wallet(head, wallet[0].hash, &account);
-
-    /* i: how many are reached */
-
-    for (i = 0; i < n && tier[i].threshold <= account.lifetime; i++) {
-        /* void */
-    }
+    i = ngx_http_loyalty_account_tiers(program, head, &lifetime);
 
     loyalty_out_lit(out, ",\"tier\":{\"name\":");
 
@@ -184,7 +197,7 @@ ngx_http_loyalty_account_tier(ngx_http_loyalty_program_t *program,
     loyalty_out_lit(out, ",\"at\":");
     loyalty_out_int(out, tier[i].threshold);
     loyalty_out_lit(out, ",\"missing\":");
-    loyalty_out_int(out, tier[i].threshold - account.lifetime);
+    loyalty_out_int(out, tier[i].threshold - lifetime);
     loyalty_out_lit(out, "}}");
 }
 
@@ -298,7 +311,7 @@ ngx_http_loyalty_account_list(ngx_http_loyalty_program_t *program,
 }
 
 
-static loyalty_mpr_t *
+loyalty_mpr_t *
 ngx_http_loyalty_account_state(loyalty_head_t *head, loyalty_mpr_t *states,
     u_char *hash)
 {

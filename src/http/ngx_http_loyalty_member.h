@@ -142,6 +142,17 @@ ngx_int_t ngx_http_loyalty_account_json(ngx_http_loyalty_program_t *program,
     loyalty_out_t *out);
 
 
+/* parts of it: the states of all slots, that of one (NULL: none), and how
+   many tiers are reached (of a program that has a wallet) */
+ngx_int_t ngx_http_loyalty_account_states(ngx_pool_t *pool,
+    loyalty_head_t *head, loyalty_mpr_t **states);
+loyalty_mpr_t *ngx_http_loyalty_account_state(loyalty_head_t *head,
+    loyalty_mpr_t *states, u_char *hash);
+ngx_uint_t ngx_http_loyalty_account_tiers(
+    ngx_http_loyalty_program_t *program, loyalty_head_t *head,
+    int64_t *lifetime);
+
+
 typedef struct {
     int64_t                       before;         /* seq, 0: from the newest */
     ngx_uint_t                    limit;

@@ -134,6 +134,19 @@ static const ngx_http_loyalty_metric_t  ngx_http_loyalty_metrics_table[] = {
     { "redis_drops_total", "counter", NULL, "reason", "down",
       NGX_HTTP_LOYALTY_STAT_DROP_DOWN },
 
+    { "lookups_total", "counter",
+      "Lookups of members that loyalty_lookup began.", "status", "ok",
+      NGX_HTTP_LOYALTY_STAT_LOOKUP_OK },
+
+    { "lookups_total", "counter", NULL, "status", "timeout",
+      NGX_HTTP_LOYALTY_STAT_LOOKUP_TIMEOUT },
+
+    { "lookups_total", "counter", NULL, "status", "unavailable",
+      NGX_HTTP_LOYALTY_STAT_LOOKUP_UNAVAILABLE },
+
+    { "lookups_total", "counter", NULL, "status", "failed",
+      NGX_HTTP_LOYALTY_STAT_LOOKUP_FAILED },
+
     { NULL, NULL, NULL, NULL, NULL, NGX_HTTP_LOYALTY_STATS }
 };
 

@@ -44,6 +44,12 @@ typedef enum {
     NGX_HTTP_LOYALTY_STAT_DROP_BYTES,     /* refused: byte cap */
     NGX_HTTP_LOYALTY_STAT_DROP_DOWN,      /* refused: Redis away */
 
+    /* lookups by what came of them */
+    NGX_HTTP_LOYALTY_STAT_LOOKUP_OK,
+    NGX_HTTP_LOYALTY_STAT_LOOKUP_TIMEOUT,
+    NGX_HTTP_LOYALTY_STAT_LOOKUP_UNAVAILABLE,
+    NGX_HTTP_LOYALTY_STAT_LOOKUP_FAILED,
+
     NGX_HTTP_LOYALTY_STATS
 } ngx_http_loyalty_stat_e;
 

@@ -284,6 +284,15 @@ struct ngx_http_loyalty_game_s {
                                     int64_t now,
                                     ngx_http_loyalty_call_t *call,
                                     loyalty_mpw_t *w);
+
+    /*
+     * The value of $loyalty_NAME_RULE (NAME of the game) as short text; may
+     * write nothing.  NULL: the game's rules have no variables.
+     */
+    ngx_int_t                   (*value)(ngx_http_loyalty_program_t *program,
+                                    ngx_http_loyalty_rule_t *rule,
+                                    loyalty_mpr_t *state, int64_t now,
+                                    loyalty_out_t *out);
 };
 
 
