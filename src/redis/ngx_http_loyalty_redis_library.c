@@ -52,7 +52,22 @@ const ngx_http_loyalty_function_t  ngx_http_loyalty_functions[] = {
     ngx_http_loyalty_function("claim", NGX_HTTP_LOYALTY_WRITES),
     ngx_http_loyalty_function("disqualify", NGX_HTTP_LOYALTY_WRITES),
     ngx_http_loyalty_function("again", NGX_HTTP_LOYALTY_WRITES),
-    ngx_http_loyalty_function("fresh", NGX_HTTP_LOYALTY_WRITES)
+    ngx_http_loyalty_function("fresh", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("campaign", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("register", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("stamped", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("over", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("reveal", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("tree", NGX_HTTP_LOYALTY_READS),
+    ngx_http_loyalty_function("head", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("used", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("publish", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("pause", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("piece", NGX_HTTP_LOYALTY_READS),
+    ngx_http_loyalty_function("fields", NGX_HTTP_LOYALTY_READS),
+    ngx_http_loyalty_function("lease", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("games", NGX_HTTP_LOYALTY_READS),
+    ngx_http_loyalty_function("game", NGX_HTTP_LOYALTY_WRITES)
 };
 
 
