@@ -228,6 +228,10 @@ is_deeply(admin(GET => 'stats')->json,
 my ($line) = grep { $_->{w} eq 'codes' } feed('{shop}:feed');
 is("$line->{a} $line->{o}", 'olga coffee', 'the program\'s feed has it');
 
+ok($t->wait_for(sub {
+    ($t->metrics->{'nginx_loyalty_codes_unused{program="shop",pool="coffee"}'}
+     // '') eq '3003' }), 'how many are left is a metric');
+
 # ---- who it was, without loyalty_actor ----
 
 is($t->post('/loyalty-own/members/bob/adjustments',

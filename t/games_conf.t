@@ -206,6 +206,8 @@ refused("reward r {\n limit 1 per year;\n}\n", 2, 'invalid limit "1 per year"',
         'a limit of no period');
 refused("reward r {\n limit 0 per day;\n}\n", 2, 'invalid limit "0"',
         'a limit of nothing');
+refused(join('', map { "reward r$_ { codes c$_; }\n" } 1 .. 65), 65,
+        'too many pools', 'a pool too many');
 refused("reward r {\n codes -a;\n}\n", 2, 'invalid pool name',
         'a pool with a bad name');
 refused(challenge('goal 5;', 'award reward r;'), 4, 'unknown name "r"',

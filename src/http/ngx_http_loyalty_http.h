@@ -222,6 +222,11 @@ ngx_int_t ngx_http_loyalty_balances_json(ngx_http_loyalty_program_t *program,
     ngx_http_loyalty_record_t *record, loyalty_out_t *out);
 
 
+/* pools.c: asks how many codes are left, from the module's init_process */
+ngx_int_t ngx_http_loyalty_pools_init_process(ngx_cycle_t *cycle,
+    ngx_http_loyalty_program_t *program);
+
+
 /* content handlers of the two APIs, and of loyalty_metrics */
 ngx_int_t ngx_http_loyalty_event_api(ngx_http_request_t *r);
 ngx_int_t ngx_http_loyalty_member_api(ngx_http_request_t *r);

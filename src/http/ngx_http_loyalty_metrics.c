@@ -39,6 +39,8 @@ static void ngx_http_loyalty_metrics_stats(loyalty_out_t *out,
     ngx_array_t *programs);
 static void ngx_http_loyalty_metrics_requests(loyalty_out_t *out,
     ngx_array_t *programs);
+static void ngx_http_loyalty_metrics_pools(loyalty_out_t *out,
+    ngx_array_t *programs);
 static void ngx_http_loyalty_metrics_latencies(loyalty_out_t *out,
     ngx_array_t *programs);
 static void ngx_http_loyalty_metrics_latency(loyalty_out_t *out,
@@ -191,6 +193,7 @@ ngx_http_loyalty_metrics(ngx_http_request_t *r)
 
     ngx_http_loyalty_metrics_stats(&out, &lmcf->programs);
     ngx_http_loyalty_metrics_requests(&out, &lmcf->programs);
+    ngx_http_loyalty_metrics_pools(&out, &lmcf->programs);
     ngx_http_loyalty_metrics_latencies(&out, &lmcf->programs);
 
     if (out.failed) {
@@ -286,6 +289,39 @@ ngx_http_loyalty_metrics_requests(loyalty_out_t *out, ngx_array_t *programs)
                 ngx_http_loyalty_metrics_value(out,
                     ngx_http_loyalty_stat_requests(program[i], api, problem));
             }
+        }
+    }
+}
+
+
+static void
+ngx_http_loyalty_metrics_pools(loyalty_out_t *out, ngx_array_t *programs)
+{
+    ngx_uint_t                     i, n;
+    ngx_atomic_int_t               left;
+    ngx_http_loyalty_pool_t      **pool;
+    ngx_http_loyalty_program_t   **program;
+
+    ngx_http_loyalty_metrics_head(out, "codes_unused", "gauge",
+                                  "Codes left in each pool.");
+
+    program = programs->elts;
+
+    for (i = 0; i < programs->nelts; i++) {
+        pool = program[i]->pools.elts;
+
+        for (n = 0; n < program[i]->pools.nelts; n++) {
+            left = ngx_http_loyalty_stat_pool_left(program[i], n,
+                                                   &pool[n]->name);
+            if (left < 0) {
+                continue;
+            }
+
+            ngx_http_loyalty_metrics_sample(out, "codes_unused", "",
+                                            program[i]);
+            ngx_http_loyalty_metrics_label(out, "pool", pool[n]->name.data,
+                                           pool[n]->name.len);
+            ngx_http_loyalty_metrics_value(out, left);
         }
     }
 }

@@ -505,7 +505,9 @@ ngx_http_loyalty_init_process(ngx_cycle_t *cycle)
 
     for (i = 0; i < lmcf->programs.nelts; i++) {
         if (ngx_http_loyalty_redis_init_process(cycle, program[i])
-            != NGX_OK)
+            != NGX_OK
+            || ngx_http_loyalty_pools_init_process(cycle, program[i])
+               != NGX_OK)
         {
             return NGX_ERROR;
         }

@@ -29,18 +29,26 @@ typedef struct {
 } ngx_http_loyalty_latency_t;
 
 
+typedef struct {
+    ngx_atomic_t   name;                          /* a hash of it */
+    ngx_atomic_t   left;
+} ngx_http_loyalty_pool_stat_t;
+
+
 struct ngx_http_loyalty_stats_s {
     ngx_atomic_t                counters[NGX_HTTP_LOYALTY_STATS];
     ngx_atomic_t                requests[NGX_HTTP_LOYALTY_APIS]
                                         [NGX_HTTP_LOYALTY_PROBLEMS];
     ngx_http_loyalty_latency_t  latency[NGX_HTTP_LOYALTY_FNS];
     ngx_http_loyalty_gauges_t   gauges[NGX_MAX_PROCESSES];
+    ngx_http_loyalty_pool_stat_t  pools[NGX_HTTP_LOYALTY_POOLS];
 };
 
 
 static ngx_int_t ngx_http_loyalty_stats_init_zone(ngx_shm_zone_t *shm_zone,
     void *data);
 static ngx_uint_t ngx_http_loyalty_stat_is_gauge(ngx_uint_t stat);
+static ngx_atomic_uint_t ngx_http_loyalty_stat_pool_name(ngx_str_t *name);
 
 
 const ngx_http_loyalty_bound_t  ngx_http_loyalty_stat_bounds[] = {
@@ -281,4 +289,42 @@ ngx_http_loyalty_stat_histogram(ngx_http_loyalty_program_t *program,
     }
 
     *sum = latency->sum;
+}
+
+
+/* a hash is never 0, which a zone begins with */
+
+static ngx_atomic_uint_t
+ngx_http_loyalty_stat_pool_name(ngx_str_t *name)
+{
+    return (ngx_atomic_uint_t) ngx_crc32_long(name->data, name->len) + 1;
+}
+
+
+void
+ngx_http_loyalty_stat_pool(ngx_http_loyalty_program_t *program, ngx_uint_t i,
+    ngx_str_t *name, ngx_atomic_int_t left)
+{
+    if (program->stats == NULL || i >= NGX_HTTP_LOYALTY_POOLS) {
+        return;
+    }
+
+    program->stats->pools[i].left = (ngx_atomic_uint_t) left;
+    ngx_memory_barrier();
+    program->stats->pools[i].name = ngx_http_loyalty_stat_pool_name(name);
+}
+
+
+ngx_atomic_int_t
+ngx_http_loyalty_stat_pool_left(ngx_http_loyalty_program_t *program,
+    ngx_uint_t i, ngx_str_t *name)
+{
+    if (program->stats == NULL || i >= NGX_HTTP_LOYALTY_POOLS
+        || program->stats->pools[i].name
+           != ngx_http_loyalty_stat_pool_name(name))
+    {
+        return -1;
+    }
+
+    return (ngx_atomic_int_t) program->stats->pools[i].left;
 }

@@ -74,6 +74,10 @@ typedef enum {
 void ngx_http_loyalty_stat_request(ngx_http_loyalty_program_t *program,
     ngx_http_loyalty_api_e api, ngx_uint_t problem);
 
+/* codes left in the program's i-th pool */
+void ngx_http_loyalty_stat_pool(ngx_http_loyalty_program_t *program,
+    ngx_uint_t i, ngx_str_t *name, ngx_atomic_int_t left);
+
 /* the zones of these programs (an array of pointers); from the module's
    init_main_conf, once */
 ngx_int_t ngx_http_loyalty_stats_zone(ngx_conf_t *cf, ngx_array_t *programs);
@@ -110,6 +114,10 @@ ngx_atomic_int_t ngx_http_loyalty_stat_read(
 ngx_atomic_uint_t ngx_http_loyalty_stat_requests(
     ngx_http_loyalty_program_t *program, ngx_http_loyalty_api_e api,
     ngx_uint_t problem);
+
+/* codes left, -1: not known yet */
+ngx_atomic_int_t ngx_http_loyalty_stat_pool_left(
+    ngx_http_loyalty_program_t *program, ngx_uint_t i, ngx_str_t *name);
 
 /*
  * The latency of one function: buckets has NGX_HTTP_LOYALTY_BUCKETS + 1

@@ -26,6 +26,14 @@ ngx_http_loyalty_pool_add(ngx_conf_t *cf, ngx_http_loyalty_program_t *program,
         return pool;
     }
 
+    if (program->pools.nelts == NGX_HTTP_LOYALTY_POOLS) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "too many pools of codes in loyalty_program "
+                           "\"%V\": at most %d are expected",
+                           &program->name, NGX_HTTP_LOYALTY_POOLS);
+        return NULL;
+    }
+
     pool = ngx_pcalloc(cf->pool, sizeof(ngx_http_loyalty_pool_t));
     if (pool == NULL) {
         return NULL;

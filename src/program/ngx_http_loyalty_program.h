@@ -111,6 +111,8 @@ typedef struct {
 } ngx_http_loyalty_tier_t;
 
 
+#define NGX_HTTP_LOYALTY_POOLS  64                /* of one program */
+
 /* a pool of codes that rewards and prizes hand out; its keys in Redis */
 
 typedef struct {
