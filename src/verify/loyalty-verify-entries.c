@@ -54,9 +54,8 @@ lv_close(lv_t *v)
 
         if (notes++) {
             lv_fail(v, 4, "the key has signed two close notes");
-        }
 
-        if (lv_close_read(v, &note) && notes == 1) {
+        } else if (lv_close_read(v, &note)) {
             v->close_subject = lv_subject_add(v, &note, 0);
             v->closed = 1;
         }
@@ -139,39 +138,38 @@ lv_entries(lv_t *v)
 }
 
 
+/* a range counts though something else of its record is wrong */
+
 static int
 lv_entry(lv_t *v, uint32_t seq, const u_char *p, uint64_t *next)
 {
+    int       ok;
     u_char    head[64], flags;
     int64_t   t;
-    uint64_t  first, tickets;
+    uint64_t  tickets;
 
     (void) lv_put(lv_tag(head, "entry"), v->last->cid, 16);
 
-    first = lv_get64(p + LV_E_FIRST);
     tickets = lv_get32(p + LV_E_TICKETS);
     flags = p[LV_E_FLAGS];
     t = lv_get64(p + LV_E_T);
 
-    if (memcmp(p, head, LV_E_SEQ) != 0 || lv_get64(p + LV_E_SEQ) != seq
-        || p[LV_E_METHOD] < 1 || p[LV_E_METHOD] > 4 || flags > 1
-        || t < v->last->open || t >= v->last->close)
-    {
-        return 0;
-    }
+    ok = memcmp(p, head, LV_E_SEQ) == 0 && lv_get64(p + LV_E_SEQ) == seq
+         && p[LV_E_METHOD] >= 1 && p[LV_E_METHOD] <= 4 && flags <= 1
+         && t >= v->last->open && t < v->last->close;
 
     if (flags & 1) {
-        return lv_void(v, p);
+        return lv_void(v, p) && ok;
     }
 
-    if (first != *next || tickets == 0) {
+    if (lv_get64(p + LV_E_FIRST) != *next || tickets == 0) {
         return 0;
     }
 
     v->owner[v->nowners++] = seq;
     *next += tickets;
 
-    return !(*next >> 47);
+    return ok && !(*next >> 47);
 }
 
 
@@ -206,17 +204,16 @@ lv_void(lv_t *v, const u_char *p)
 
     q = v->records.data + (size_t) v->owner[low] * LV_ENTRY;
 
-    /* the range and the person, which are neighbours, and the method */
+    /* the range and the person are neighbours */
 
-    if (memcmp(p + LV_E_FIRST, q + LV_E_FIRST, LV_E_COMMIT - LV_E_FIRST) != 0
-        || !lv_zero(p + LV_E_COMMIT, 32) || p[LV_E_METHOD] != q[LV_E_METHOD])
+    if (memcmp(p + LV_E_FIRST, q + LV_E_FIRST, LV_E_COMMIT - LV_E_FIRST) != 0)
     {
         return 0;
     }
 
     v->voided[low / 8] |= 1 << low % 8;
 
-    return 1;
+    return lv_zero(p + LV_E_COMMIT, 32) && p[LV_E_METHOD] == q[LV_E_METHOD];
 }
 
 

@@ -108,6 +108,7 @@ sub manifests {
 
         $self->{winners} = 0;
         $self->{winners} += $_->[1] for @{ $self->{prizes} };
+        $self->{winners} = $self->hook(winners => $self->{winners});
 
         $self->{R} = $self->{beacon}
                    ? round_at($self->{close} + 30 * 60000) + 1 : 0;
