@@ -43,7 +43,7 @@ static const ngx_http_loyalty_entry_form_t
     { 3, 0, 0 },                   /* what a reversal reverses */
     { 3, 0, 2 },                   /* challenge opened */
     { 2, 0, 0 },                   /* owed */
-    { 15, 0, 4 },                  /* a play */
+    { 7, 0, 4 },                   /* a play */
     { 7, 0, 5 },                   /* tickets */
     { 4, 0, 5 },                   /* tickets voided */
     { 2, 0, 4 },                   /* plays */

@@ -1,0 +1,380 @@
+package Plays;
+
+# Plays an instant win as nginx does, without nginx: computes what a play
+# draws from by the protocol alone, calls play_H, and tries again where the
+# library asks for it.
+#
+#     my $game = Plays->new(Engine->new(clock => $ms), name => 'wheel',
+#                           open => $ms, close => $ms, mode => 'odds',
+#                           prizes => [[car => 1, 1, 100], ...]);
+#     my $r = $game->play('member', $t, 'key');
+#     $r->{code}, or as Engine parses a reply, with $r->{play} by name and
+#     $r->{asked}: what had to be tried again, in order
+#     $game->log      the records, one after another
+#     $game->left     what is left of each row
+#     $game->moments  [unit, row, ms] in order; of a game with moments
+#
+# new() takes too: blanks, length, version, wins, cost, limits, eligible,
+# beacon (0: none), awards => { name => [kind, \hash, amount] },
+# pools => { name => n }.  play() takes off (of Redis's clock), degraded,
+# round, periods, fp, e, us (u for idx 0, all of their ctr), and reckless: do
+# not try again.
+
+use strict;
+use warnings;
+
+use Digest::SHA qw(sha256);
+
+use Loyalty::Fairness;
+
+my %MODE = (odds => 1, deck => 2, moments => 3);
+my @PLAY = qw(slot seq tier status version code left);
+my $QUICKNET = pack 'H*', '52db9ba70e0cc0f6eaf7803dd07447a1'
+                        . 'f5477735fd3f661792ba94600c84e971';
+
+our $MASTER = H('test master secret');
+our $SALT = substr H('test campaign salt'), 0, 16;
+
+
+sub new {
+    my ($class, $engine, %arg) = @_;
+    my $self = bless {
+        engine => $engine, program => 'shop', length => 60_000, version => 1,
+        prev => $Z, generation => 1, wins => 0, cost => [0, \'', 0],
+        limits => [], eligible => [], beacon => 1, seq => 0, %arg,
+    }, $class;
+
+    $self->{cid} = cid(@$self{qw(program name open)});
+    $self->{kp} = kp($MASTER, $self->{cid}, $SALT);
+    $self->{epochs} = int(($self->{close} - $self->{open} + $self->{length}
+                           - 1) / $self->{length});
+    $self->{hash} = substr H("instant_win $self->{name} "
+                             . unpack('H*', $self->{cid})), 0, 4;
+    $self->{tag} = "{shop:g:$self->{name}:" . unpack('H*', $self->{cid})
+                   . '}';
+    $self->_table;
+    $self->_chain;
+
+    $self->{mh} = H($self->manifest);
+    $self->state(0) if !$arg{old};
+
+    return $self;
+}
+
+
+# another version of this game, which takes over from here
+
+sub version {
+    my ($self, %arg) = @_;
+
+    return ref($self)->new($self->{engine}, %$self, old => 1,
+                           version => $self->{version} + 1,
+                           prev => $self->{mh}, %arg);
+}
+
+
+sub gcd { my ($a, $b) = @_; return $b ? gcd($b, $a % $b) : $a }
+
+
+sub _table {
+    my ($self) = @_;
+    my @prizes = @{ $self->{prizes} };
+    my $odds = $self->{mode} eq 'odds';
+    my $lcm = 1;
+
+    push @prizes, ['', $self->{blanks}] if $self->{mode} eq 'deck';
+
+    $lcm = $lcm / gcd($lcm, $_->[3]) * $_->[3] for $odds ? @prizes : ();
+
+    my $bytes = T('prizes') . u32(scalar @prizes);
+
+    $self->{rows} = [];
+
+    for (@prizes) {
+        my ($name, $stock, $num, $den) = @$_;
+
+        $bytes .= lp($name)
+                  . ($stock < 0 ? "\xff" x 8 : u64($stock))
+                  . u64($odds ? $num : 0) . u64($odds ? $den : 0);
+
+        push @{ $self->{rows} },
+             \($name eq '' ? "\0" x 4 : substr(H($name), 0, 4)), $stock,
+             $odds ? $lcm / $den * $num : 0, $self->{pools}{$name} // 0,
+             $self->{awards}{$name} // [];
+    }
+
+    $self->{lcm} = $odds ? $lcm : 0;
+    $self->{table} = $bytes;
+
+    return;
+}
+
+
+sub _chain {
+    my ($self) = @_;
+    my $c = HMAC($MASTER, T('chain-tip') . $self->{cid}
+                          . u32($self->{version}) . u32($self->{epochs}));
+
+    for (my $i = $self->{epochs}; $i >= 0; $i--) {
+        $self->{c}[$i] = $c;
+        $c = H(T('chain') . $self->{cid} . u32($i) . $c);
+    }
+
+    return;
+}
+
+
+sub manifest {
+    my ($self) = @_;
+
+    return T('manifest') . $self->{cid} . u32($self->{version})
+           . $self->{prev} . pack('CC', 2, $MODE{$self->{mode}})
+           . u64($self->{open}) . u64($self->{close}) . u32($self->{length})
+           . u32($self->{epochs}) . H('rules bytes') . H('terms bytes')
+           . H($self->{table}) . ($self->{beacon} ? $QUICKNET : $Z) . u64(0)
+           . $Z . H(T('pseudonym-commit') . $self->{cid} . $self->{kp})
+           . $self->{c}[0] . u32(0) . u32(0) . "\0";
+}
+
+
+sub round {
+    my ($self, $t) = @_;
+    return $self->{beacon} ? round_at($t - 6000) : 0;
+}
+
+
+sub randomness {
+    my ($self, $round) = @_;
+    return $round ? H('test beacon' . u64($round)) : $Z;
+}
+
+
+sub epoch { return int(($_[1] - $_[0]{open}) / $_[0]{length}) + 1 }
+
+
+sub epoch_key {
+    my ($self, $e) = @_;
+
+    return $self->{keys}{$e} //= do {
+        my $round = $self->round($self->{open} + ($e - 1) * $self->{length});
+
+        HMAC($self->{c}[$e], T('epoch-key') . $self->{mh} . u32($e)
+             . ($self->{beacon} ? $QUICKNET : $Z) . u64($round)
+             . $self->randomness($round));
+    };
+}
+
+
+sub u {
+    my ($self, $e, $round, $person, $idx, $ctr) = @_;
+
+    return HMAC($self->epoch_key($e), T('play') . $self->{mh} . u32($e)
+                . u64($round) . $self->randomness($round) . $person
+                . u32($idx) . u32($ctr));
+}
+
+
+sub blob {
+    my ($self) = @_;
+
+    return Engine::blob([
+        4, \$self->{hash}, \(T('playrec') . $self->{cid}), $self->{version},
+        $MODE{$self->{mode}}, @$self{qw(open close length wins lcm rows cost
+                                        limits eligible)},
+    ]);
+}
+
+
+# a record of the log by name; what it has not is -1
+
+sub parse {
+    my ($record) = @_;
+    my %p;
+
+    length $record == 189 or die "no record of a play\n";
+    @p{qw(tag cid seq t e round person id idx ctr mode n r tier serial status
+          u)} = unpack 'a24 a16 Q> Q> N Q> a32 a16 N N C Q> Q> N Q> N a32',
+                       $record;
+    $p{tag} eq T('playrec') or die "no record of a play\n";
+    $p{tier} == 0xffffffff and $p{tier} = -1;
+    $p{$_} == 18446744073709551615 and $p{$_} = -1 for qw(r serial);
+    $p{record} = $record;
+
+    return \%p;
+}
+
+
+# the game's state in Redis as it is when the campaign is registered
+
+sub state {
+    my ($self, $paused, %set) = @_;
+
+    $self->{engine}->raw('SET', "$self->{tag}:s",
+        Engine::values_of(1, $set{records} // 0, $paused,
+                          $self->{generation}, $set{over} // 0, 0, \''));
+
+    return;
+}
+
+
+sub values {
+    my ($self) = @_;
+    my $raw = $self->{engine}->raw('GET', "$self->{tag}:s");
+    my @values;
+
+    push @values, Engine::decode(\$raw) while length $raw;
+
+    return \@values;
+}
+
+
+sub log {
+    my ($self) = @_;
+    my $n = int(($self->values->[1] + 4095) / 4096);
+
+    return join '', map { $self->{engine}->raw('GET', "$self->{tag}:l:$_")
+                          // '' } 0 .. $n;
+}
+
+
+sub left {
+    my ($self) = @_;
+    my @v = @{ $self->values };
+    my @names = unpack '(a4)*', $v[6];
+    my %count = map { $names[$_] => $v[7 + $_] } 0 .. $#names;
+    my @rows = @{ $self->{rows} };
+
+    return [map { my ($name, $stock) = @rows[5 * $_, 5 * $_ + 1];
+                  $stock < 0 ? undef : $stock - ($count{$$name} // 0) }
+            0 .. @rows / 5 - 1];
+}
+
+
+# all units: the epoch, then the offset in it
+
+sub moments {
+    my ($self) = @_;
+
+    return $self->{moments} //= do {
+        my (@at, @row);
+        my $k = 0;
+
+        for my $row (0 .. $#{ $self->{prizes} }) {
+            push @row, ($row) x $self->{prizes}[$row][1];
+        }
+
+        for my $e (1 .. $self->{epochs}) {
+            my $start = $self->{open} + ($e - 1) * $self->{length};
+            my $end = $start + $self->{length};
+
+            $end = $self->{close} if $end > $self->{close};
+
+            for my $k (grep { !defined $at[$_] } 0 .. $#row) {
+                my $key = $self->epoch_key($e);
+
+                next if (pick($key, 'moment', $k,
+                              $self->{epochs} - $e + 1))[0];
+
+                $at[$k] = $start
+                          + (pick($key, 'offset', $k, $end - $start))[0];
+            }
+        }
+
+        [map { [$_, $row[$_], $at[$_]] }
+         sort { $at[$a] <=> $at[$b] || $a <=> $b } 0 .. $#row];
+    };
+}
+
+
+# what a play draws from: base, width, draws
+
+sub draws {
+    my ($self, $e, $round, $person, $base, $many, $width) = @_;
+    my $us = '';
+
+    if ($self->{mode} eq 'moments') {
+        my @due = grep { $_->[2] <= $self->{t} } @{ $self->moments };
+        my @these = splice @{ [@due] }, $base;
+
+        return ($base, scalar @due,
+                [map { @$_[0, 1] } @these > 3 ? @these[0 .. 2] : @these]);
+    }
+
+    for my $idx ($base .. $base + $many - 1) {
+        $us .= $self->u($e, $round, $person, $idx, $_) for 0 .. $width - 1;
+    }
+
+    return ($base, $width, \$us);
+}
+
+
+sub play {
+    my ($self, $member, $t, $key, %opt) = @_;
+    my $engine = $self->{engine};
+    my $person = person($self->{kp}, $self->{cid}, $member);
+    my $id = substr HMAC($self->{kp}, T('play-id') . $self->{cid} . $person
+                                      . lp($key)), 0, 16;
+    my ($base, $many, $width) = ($opt{base} // 0, $opt{many} // 2, 1);
+    my ($seq, @asked) = ($self->{seq});
+    my $redis = $t + ($opt{off} // 0);
+
+    $engine->clock($redis);
+
+    for (1 .. 4) {
+        $self->{t} = $engine->{now} = $t;
+
+        my $e = $opt{e} // $self->epoch($t);
+        my $round = $opt{round} // $self->round($t);
+        my $chunk = int($seq / 4096);
+        my $reply = $engine->call('play', [
+            $engine->keys_of($member), "$self->{tag}:s",
+            "$self->{tag}:l:$chunk", "$self->{tag}:l:" . ($chunk + 1),
+            @{ $opt{keys} // [] },
+        ], [
+            $t, \("\x11\x01" . $id), $engine->rest($t, $opt{fp} // ''),
+            \$member, $engine->constants, $self->blob, $self->{generation},
+            $chunk, $e, $round, $opt{degraded} // 0,
+            $opt{periods} // [map { int($t / 86_400_000 / $_) } 1, 7, 30],
+            \$person, $opt{us} ? ($base, length($opt{us}) / 32, \$opt{us})
+                              : $self->draws($e, $round, $person, $base,
+                                             $many, $width),
+            $opt{targets}, $opt{pools} // 0,
+        ]);
+
+        return { code => $reply, asked => [] }
+            if $reply =~ /^R/ && $opt{reckless};
+
+        if ($reply !~ /^R(.)([0-9]*)/s) {
+            my $record = $reply =~ /^E/ ? '' : substr $reply, -189, 189, '';
+            my $r = Engine::parse($reply);
+
+            return { %$r, asked => \@asked } if defined $r->{code};
+
+            my ($play) = grep { $_->[0] == 14 } @{ $r->{entries} };
+            my %play = %{ parse($record) };
+            my %told;
+
+            @told{@PLAY} = @$play[1 .. 7];
+            $told{$_} == $play{$_} or die "the log has another $_\n"
+                for qw(seq tier status);
+
+            %play = (%play, %told);
+            $self->{seq} = $play{seq};
+
+            return { %$r, play => \%play, asked => \@asked };
+        }
+
+        push @asked, "$1$2";
+
+        $t = $2 if $1 eq 't';
+        $base = $2, $width = 1 if $1 eq 'i';
+        $base = $2 if $1 eq 'a';
+        $width++ if $1 eq 'c';
+        $seq = $2 if $1 eq 'l';
+    }
+
+    return { code => 'busy', asked => \@asked };
+}
+
+
+1;
