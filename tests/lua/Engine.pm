@@ -56,12 +56,20 @@ sub new {
             or POSIX::_exit(1);
     }
 
-    for (1 .. 100) {
-        last if -S "$dir/s";
+    # the socket is there a moment before it is listened to
+
+    my $redis;
+
+    for (1 .. 200) {
+        $redis = eval { Loyalty::RESP->new("unix:$dir/s") } and last;
         sleep 0.05;
     }
 
-    my $redis = Loyalty::RESP->new("unix:$dir/s");
+    if (!$redis) {
+        kill 'KILL', $pid;
+        die "Redis does not start: $@";
+    }
+
     my ($hash) = $redis->call('FUNCTION', 'LOAD', $source) =~ /_(\w+)$/;
 
     my $self = bless {
