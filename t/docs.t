@@ -25,7 +25,8 @@ sub slurp {
 
 my %place = (
     NGX_HTTP_MAIN_CONF => 'http', NGX_HTTP_SRV_CONF => 'server',
-    NGX_HTTP_LOC_CONF => 'location',
+    NGX_HTTP_LOC_CONF => 'location', NGX_HTTP_LIF_CONF => 'if',
+    NGX_HTTP_LMT_CONF => 'limit_except',
     NGX_LOYALTY_PROGRAM_CONF => 'loyalty_program',
     NGX_LOYALTY_INSTANT_CONF => 'instant_win',
 );

@@ -37,7 +37,7 @@
 #include "loyalty_spool.h"
 
 
-#define LOYALTY_RING_USER   32         /* words that the ring keeps for others */
+#define LOYALTY_RING_USER   64         /* words kept for others */
 #define LOYALTY_RING_FULL   (-1)
 
 

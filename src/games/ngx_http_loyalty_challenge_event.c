@@ -138,6 +138,7 @@ ngx_http_loyalty_challenge_values(ngx_http_loyalty_program_t *program,
     loyalty_mpw_t *w)
 {
     size_t                              place;
+    u_char                              buf[NGX_HTTP_LOYALTY_DIGITS];
     ngx_int_t                           rc;
     ngx_str_t                           value;
     ngx_uint_t                          i, n;
@@ -148,7 +149,7 @@ ngx_http_loyalty_challenge_values(ngx_http_loyalty_program_t *program,
 
     if (!ccf->field.item) {
         rc = ngx_http_loyalty_field_value(&ccf->field, program, event, NULL,
-                                          &value);
+                                          buf, &value);
         if (rc != NGX_OK) {
             return rc;
         }
@@ -171,7 +172,7 @@ ngx_http_loyalty_challenge_values(ngx_http_loyalty_program_t *program,
         }
 
         rc = ngx_http_loyalty_field_value(&ccf->field, program, event,
-                                          &event->items[i], &value);
+                                          &event->items[i], buf, &value);
         if (rc == NGX_DECLINED) {
             continue;
         }

@@ -13,7 +13,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "ngx_http_loyalty_http.h"
+#include "ngx_http_loyalty_observe.h"
 
 
 typedef struct {
@@ -36,6 +36,8 @@ static void ngx_http_loyalty_metrics_label(loyalty_out_t *out,
 static void ngx_http_loyalty_metrics_value(loyalty_out_t *out,
     ngx_atomic_int_t value);
 static void ngx_http_loyalty_metrics_stats(loyalty_out_t *out,
+    ngx_array_t *programs);
+static void ngx_http_loyalty_metrics_rings(loyalty_out_t *out,
     ngx_array_t *programs);
 static void ngx_http_loyalty_metrics_requests(loyalty_out_t *out,
     ngx_array_t *programs);
@@ -149,6 +151,63 @@ static const ngx_http_loyalty_metric_t  ngx_http_loyalty_metrics_table[] = {
     { "lookups_total", "counter", NULL, "status", "failed",
       NGX_HTTP_LOYALTY_STAT_LOOKUP_FAILED },
 
+    { "observed_total", "counter",
+      "Events that loyalty_observe took into the ring.", NULL, NULL,
+      NGX_HTTP_LOYALTY_STAT_OBSERVED },
+
+    { "observed_credited_total", "counter",
+      "Observed events that were new and decided.", NULL, NULL,
+      NGX_HTTP_LOYALTY_STAT_OBS_CREDITED },
+
+    { "observed_duplicates_total", "counter",
+      "Observed events that were known already.", NULL, NULL,
+      NGX_HTTP_LOYALTY_STAT_OBS_DUPLICATES },
+
+    { "observed_refused_total", "counter",
+      "Observed events that could not be credited, by reason.",
+      "reason", "no_member",
+      NGX_HTTP_LOYALTY_STAT_OBS_NO_MEMBER },
+
+    { "observed_refused_total", "counter", NULL, "reason", "no_id",
+      NGX_HTTP_LOYALTY_STAT_OBS_NO_ID },
+
+    { "observed_refused_total", "counter", NULL, "reason", "invalid_member",
+      NGX_HTTP_LOYALTY_STAT_OBS_MEMBER },
+
+    { "observed_refused_total", "counter", NULL, "reason", "invalid_id",
+      NGX_HTTP_LOYALTY_STAT_OBS_ID },
+
+    { "observed_refused_total", "counter", NULL, "reason", "invalid_amount",
+      NGX_HTTP_LOYALTY_STAT_OBS_AMOUNT },
+
+    { "observed_refused_total", "counter", NULL, "reason", "invalid_quantity",
+      NGX_HTTP_LOYALTY_STAT_OBS_QUANTITY },
+
+    { "observed_refused_total", "counter", NULL, "reason", "invalid_text",
+      NGX_HTTP_LOYALTY_STAT_OBS_TEXT },
+
+    { "observed_refused_total", "counter", NULL, "reason", "too_large",
+      NGX_HTTP_LOYALTY_STAT_OBS_TOO_LARGE },
+
+    { "observed_refused_total", "counter", NULL, "reason", "too_old",
+      NGX_HTTP_LOYALTY_STAT_OBS_TOO_OLD },
+
+    { "observed_refused_total", "counter", NULL, "reason", "event_conflict",
+      NGX_HTTP_LOYALTY_STAT_OBS_CONFLICT },
+
+    { "observed_refused_total", "counter", NULL, "reason", "limit_reached",
+      NGX_HTTP_LOYALTY_STAT_OBS_LIMIT },
+
+    { "observed_refused_total", "counter", NULL, "reason", "failed",
+      NGX_HTTP_LOYALTY_STAT_OBS_FAILED },
+
+    { "observed_dropped_total", "counter",
+      "Observed events that were lost, by reason.", "reason", "damaged",
+      NGX_HTTP_LOYALTY_STAT_OBS_DAMAGED },
+
+    { "observed_dropped_total", "counter", NULL, "reason", "ring_full",
+      NGX_HTTP_LOYALTY_STAT_OBS_RING_FULL },
+
     { NULL, NULL, NULL, NULL, NULL, NGX_HTTP_LOYALTY_STATS }
 };
 
@@ -192,6 +251,7 @@ ngx_http_loyalty_metrics(ngx_http_request_t *r)
                               4096 + lmcf->programs.nelts * 16384);
 
     ngx_http_loyalty_metrics_stats(&out, &lmcf->programs);
+    ngx_http_loyalty_metrics_rings(&out, &lmcf->programs);
     ngx_http_loyalty_metrics_requests(&out, &lmcf->programs);
     ngx_http_loyalty_metrics_pools(&out, &lmcf->programs);
     ngx_http_loyalty_metrics_latencies(&out, &lmcf->programs);
@@ -243,6 +303,38 @@ ngx_http_loyalty_metrics_stats(loyalty_out_t *out, ngx_array_t *programs)
         while (next->name && ngx_strcmp(next->name, first->name) == 0) {
             next++;
         }
+    }
+}
+
+
+/* slots of the rings; none where nothing is observed */
+
+static void
+ngx_http_loyalty_metrics_rings(loyalty_out_t *out, ngx_array_t *programs)
+{
+    ngx_uint_t                     i;
+    ngx_atomic_int_t               slots, used;
+    ngx_http_loyalty_program_t   **program;
+
+    program = programs->elts;
+
+    ngx_http_loyalty_metrics_head(out, "ring_slots", "gauge",
+                                  "Observed events that the ring can hold.");
+
+    for (i = 0; i < programs->nelts; i++) {
+        ngx_http_loyalty_rings_count(program[i], &slots, &used);
+        ngx_http_loyalty_metrics_sample(out, "ring_slots", "", program[i]);
+        ngx_http_loyalty_metrics_value(out, slots);
+    }
+
+    ngx_http_loyalty_metrics_head(out, "ring_used_slots", "gauge",
+                                  "Observed events that the ring holds.");
+
+    for (i = 0; i < programs->nelts; i++) {
+        ngx_http_loyalty_rings_count(program[i], &slots, &used);
+        ngx_http_loyalty_metrics_sample(out, "ring_used_slots", "",
+                                        program[i]);
+        ngx_http_loyalty_metrics_value(out, used);
     }
 }
 

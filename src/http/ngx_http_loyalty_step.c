@@ -71,6 +71,7 @@ ngx_http_loyalty_step_event(ngx_http_loyalty_step_t *step,
     ngx_http_loyalty_scratch_t   scratch;
 
     event.request = step->request;
+    event.ncaptured = 0;
     event.now = ngx_http_loyalty_step_now();
 
     if (ngx_http_loyalty_event_parse(step->program, step->json, &event,

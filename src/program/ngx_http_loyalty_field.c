@@ -14,12 +14,12 @@
 
 static ngx_int_t ngx_http_loyalty_field_variable(ngx_conf_t *cf,
     ngx_str_t *name, ngx_http_loyalty_field_t *field);
+static ngx_int_t ngx_http_loyalty_field_evaluate(ngx_int_t index,
+    ngx_http_loyalty_event_t *event, ngx_str_t *value);
 static ngx_int_t ngx_http_loyalty_field_data(json_t *data, ngx_str_t *name,
     u_char *buf, ngx_str_t *value);
 static ngx_int_t ngx_http_loyalty_field_present(ngx_str_t *from,
     ngx_str_t *value);
-static ngx_uint_t ngx_http_loyalty_variable_known(
-    ngx_http_core_main_conf_t *cmcf, ngx_str_t *name);
 
 
 typedef struct {
@@ -127,6 +127,7 @@ ngx_http_loyalty_field_variable(ngx_conf_t *cf, ngx_str_t *name,
     }
 
     used->name = variable;
+    used->rule = block->rule;
     ngx_http_loyalty_place(cf, &used->place);
 
     /* variables belong to http {}: nginx looks for them in its context */
@@ -141,6 +142,8 @@ ngx_http_loyalty_field_variable(ngx_conf_t *cf, ngx_str_t *name,
     if (field->variable == NGX_ERROR) {
         return NGX_ERROR;
     }
+
+    used->index = field->variable;
 
     field->which = NGX_HTTP_LOYALTY_FIELD_VARIABLE;
 
@@ -186,12 +189,11 @@ ngx_http_loyalty_field_number(ngx_http_loyalty_field_t *field,
 
 
 ngx_int_t
-ngx_http_loyalty_field_text(ngx_http_loyalty_field_t *field,
+ngx_http_loyalty_field_value(ngx_http_loyalty_field_t *field,
     ngx_http_loyalty_program_t *program, ngx_http_loyalty_event_t *event,
     ngx_http_loyalty_item_t *item, u_char *buf, ngx_str_t *value)
 {
-    int64_t                     number;
-    ngx_http_variable_value_t  *vv;
+    int64_t  number;
 
     switch (field->which) {
 
@@ -212,21 +214,7 @@ ngx_http_loyalty_field_text(ngx_http_loyalty_field_t *field,
                                            value);
 
     case NGX_HTTP_LOYALTY_FIELD_VARIABLE:
-
-        if (event->request == NULL) {
-            return NGX_DECLINED;
-        }
-
-        vv = ngx_http_get_indexed_variable(event->request, field->variable);
-
-        if (vv == NULL || vv->not_found) {
-            return NGX_DECLINED;
-        }
-
-        value->data = vv->data;
-        value->len = vv->len;
-
-        return NGX_OK;
+        return ngx_http_loyalty_field_evaluate(field->variable, event, value);
     }
 
     if (ngx_http_loyalty_field_number(field, event, item, &number) != NGX_OK)
@@ -259,6 +247,37 @@ ngx_http_loyalty_field_present(ngx_str_t *from, ngx_str_t *value)
     *value = *from;
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_field_evaluate(ngx_int_t index,
+    ngx_http_loyalty_event_t *event, ngx_str_t *value)
+{
+    ngx_uint_t                  i;
+    ngx_http_variable_value_t  *vv;
+
+    if (event->request != NULL) {
+        vv = ngx_http_get_indexed_variable(event->request, index);
+
+        if (vv == NULL || vv->not_found) {
+            return NGX_DECLINED;
+        }
+
+        value->data = vv->data;
+        value->len = vv->len;
+
+        return NGX_OK;
+    }
+
+    for (i = 0; i < event->ncaptured; i++) {
+        if (event->captured[i].index == index) {
+            *value = event->captured[i].value;
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
 }
 
 
@@ -310,45 +329,17 @@ ngx_http_loyalty_field_data(json_t *data, ngx_str_t *name, u_char *buf,
 
 
 ngx_int_t
-ngx_http_loyalty_field_value(ngx_http_loyalty_field_t *field,
-    ngx_http_loyalty_program_t *program, ngx_http_loyalty_event_t *event,
-    ngx_http_loyalty_item_t *item, ngx_str_t *value)
-{
-    u_char     buf[NGX_HTTP_LOYALTY_DIGITS], *p;
-    ngx_int_t  rc;
-
-    rc = ngx_http_loyalty_field_text(field, program, event, item, buf, value);
-
-    if (rc != NGX_OK || value->data != buf) {
-        return rc;
-    }
-
-    p = ngx_pnalloc(event->request->pool, value->len);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(p, buf, value->len);
-    value->data = p;
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
 ngx_http_loyalty_variables_check(ngx_conf_t *cf,
     ngx_http_loyalty_program_t *program)
 {
     ngx_uint_t                    i;
-    ngx_http_core_main_conf_t    *cmcf;
     ngx_http_loyalty_variable_t  *used;
 
-    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
     used = program->variables.elts;
 
     for (i = 0; i < program->variables.nelts; i++) {
 
-        if (!ngx_http_loyalty_variable_known(cmcf, &used[i].name)) {
+        if (!ngx_http_loyalty_variable_known(cf, &used[i].name)) {
             ngx_http_loyalty_conf_error(cf, &used[i].place,
                                         "unknown variable \"$%V\"",
                                         &used[i].name);
@@ -360,14 +351,16 @@ ngx_http_loyalty_variables_check(ngx_conf_t *cf,
 }
 
 
-static ngx_uint_t
-ngx_http_loyalty_variable_known(ngx_http_core_main_conf_t *cmcf,
-    ngx_str_t *name)
+ngx_uint_t
+ngx_http_loyalty_variable_known(ngx_conf_t *cf, ngx_str_t *name)
 {
-    ngx_str_t            *key;
-    ngx_uint_t            i;
-    ngx_hash_key_t       *keys;
-    ngx_http_variable_t  *prefix;
+    ngx_str_t                  *key;
+    ngx_uint_t                  i;
+    ngx_hash_key_t             *keys;
+    ngx_http_variable_t        *prefix;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
 
     keys = cmcf->variables_keys->keys.elts;
 

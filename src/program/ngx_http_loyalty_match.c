@@ -62,7 +62,9 @@ ngx_int_t
 ngx_http_loyalty_match_add(ngx_conf_t *cf,
     ngx_http_loyalty_listener_t *listener, ngx_str_t *args, ngx_uint_t n)
 {
-    ngx_http_loyalty_match_t  *match;
+    ngx_http_loyalty_match_t     *match;
+    ngx_http_loyalty_block_t     *block;
+    ngx_http_loyalty_variable_t  *variable;
 
     if (n < 3) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -89,6 +91,12 @@ ngx_http_loyalty_match_add(ngx_conf_t *cf,
 
     if (match->field.item) {
         listener->item_matches++;
+    }
+
+    if (match->field.variable != NGX_CONF_UNSET) {
+        block = cf->ctx;
+        variable = block->program->variables.elts;
+        variable[block->program->variables.nelts - 1].rule = listener->rule;
     }
 
     return NGX_OK;
@@ -487,7 +495,7 @@ ngx_http_loyalty_match_line(ngx_http_loyalty_program_t *program,
                                            &number);
 
     } else {
-        rc = ngx_http_loyalty_field_text(&match->field, program, event, item,
+        rc = ngx_http_loyalty_field_value(&match->field, program, event, item,
                                          buf, &text);
     }
 

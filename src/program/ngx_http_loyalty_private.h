@@ -12,7 +12,6 @@
 
 #define NGX_HTTP_LOYALTY_RULES       1024            /* of one program */
 #define NGX_HTTP_LOYALTY_LISTENERS   (2 * NGX_HTTP_LOYALTY_RULES)
-#define NGX_HTTP_LOYALTY_DIGITS        64              /* a number as text */
 
 
 /* fields: how a value is read, and how it is compared */
@@ -123,11 +122,6 @@ ngx_uint_t ngx_http_loyalty_reserved(ngx_str_t *name);
 ngx_int_t ngx_http_loyalty_field_number(ngx_http_loyalty_field_t *field,
     ngx_http_loyalty_event_t *event, ngx_http_loyalty_item_t *item,
     int64_t *number);
-
-/* the value as text; buf has NGX_HTTP_LOYALTY_DIGITS bytes and may hold it */
-ngx_int_t ngx_http_loyalty_field_text(ngx_http_loyalty_field_t *field,
-    ngx_http_loyalty_program_t *program, ngx_http_loyalty_event_t *event,
-    ngx_http_loyalty_item_t *item, u_char *buf, ngx_str_t *value);
 
 ngx_uint_t ngx_http_loyalty_field_is_number(ngx_http_loyalty_field_t *field);
 

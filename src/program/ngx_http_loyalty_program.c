@@ -15,8 +15,6 @@
 
 static ngx_http_loyalty_program_t *ngx_http_loyalty_program_create(
     ngx_conf_t *cf, ngx_str_t *name);
-static ngx_int_t ngx_http_loyalty_type_check(ngx_conf_t *cf,
-    ngx_str_t *type);
 
 static char *ngx_http_loyalty_timezone(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -372,7 +370,7 @@ ngx_http_loyalty_listener_init(ngx_conf_t *cf,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_loyalty_type_check(ngx_conf_t *cf, ngx_str_t *type)
 {
     u_char      c;

@@ -53,6 +53,8 @@ typedef struct ngx_http_loyalty_game_s     ngx_http_loyalty_game_t;
 typedef struct ngx_http_loyalty_rule_s     ngx_http_loyalty_rule_t;
 typedef struct ngx_http_loyalty_redis_s    ngx_http_loyalty_redis_t;
 typedef struct ngx_http_loyalty_stats_s    ngx_http_loyalty_stats_t;
+typedef struct ngx_http_loyalty_observing_s
+                                           ngx_http_loyalty_observing_t;
 typedef struct ngx_http_loyalty_beacon_s   ngx_http_loyalty_beacon_t;
 typedef struct ngx_http_loyalty_authority_s  ngx_http_loyalty_authority_t;
 typedef struct ngx_http_loyalty_draws_s    ngx_http_loyalty_draws_t;
@@ -68,8 +70,19 @@ typedef struct {
 } ngx_http_loyalty_item_t;
 
 
+/* a $variable of a request that is over */
+
 typedef struct {
-    ngx_http_request_t           *request;        /* for $variables */
+    ngx_int_t                     index;
+    ngx_str_t                     value;
+} ngx_http_loyalty_captured_t;
+
+
+typedef struct {
+    ngx_http_request_t           *request;        /* for $variables, or NULL:
+                                                     these were captured */
+    ngx_uint_t                    ncaptured;
+    ngx_http_loyalty_captured_t  *captured;
     ngx_str_t                     id;
     ngx_str_t                     member;
     ngx_str_t                     type;
@@ -306,6 +319,8 @@ extern ngx_http_loyalty_game_t   *ngx_http_loyalty_games[];
 
 typedef struct {
     ngx_str_t                     name;
+    ngx_int_t                     index;
+    ngx_http_loyalty_rule_t      *rule;
     ngx_http_loyalty_place_t      place;
 } ngx_http_loyalty_variable_t;
 
@@ -349,6 +364,8 @@ struct ngx_http_loyalty_program_s {
                                                      campaigns, or NULL */
     ngx_http_loyalty_stats_t     *stats;          /* http/: counters in shared
                                                      memory, or NULL */
+    ngx_http_loyalty_observing_t *observing;      /* http/: what has been
+                                                     observed, or NULL */
 };
 
 
@@ -408,8 +425,12 @@ ngx_int_t ngx_http_loyalty_match_text(ngx_pool_t *pool,
 /*
  * A FIELD that goal distinct or the match lines name, resolved for reading.
  * NGX_OK, or NGX_DECLINED when the event does not have it; value lives as
- * long as the event.  For item fields item is the item.
+ * long as the event and buf, which has NGX_HTTP_LOYALTY_DIGITS bytes.  For
+ * item fields item is the item.
  */
+
+#define NGX_HTTP_LOYALTY_DIGITS      64              /* a number as text */
+
 typedef struct {
     ngx_str_t                     name;
     unsigned                      item:1;
@@ -421,7 +442,7 @@ ngx_int_t ngx_http_loyalty_field_parse(ngx_conf_t *cf, ngx_str_t *name,
     ngx_http_loyalty_field_t *field);
 ngx_int_t ngx_http_loyalty_field_value(ngx_http_loyalty_field_t *field,
     ngx_http_loyalty_program_t *program, ngx_http_loyalty_event_t *event,
-    ngx_http_loyalty_item_t *item, ngx_str_t *value);
+    ngx_http_loyalty_item_t *item, u_char *buf, ngx_str_t *value);
 
 /*
  * "award points 50" and, with periodic set, " at=3" or " every=30":
@@ -463,6 +484,9 @@ ngx_uint_t ngx_http_loyalty_pool_keys(ngx_http_loyalty_program_t *program,
 ngx_int_t ngx_http_loyalty_name_check(ngx_conf_t *cf, const char *what,
     ngx_str_t *name);
 
+/* the form of an event's type; logs and returns NGX_ERROR */
+ngx_int_t ngx_http_loyalty_type_check(ngx_conf_t *cf, ngx_str_t *type);
+
 /* a whole number from min to max; logs and returns NGX_ERROR */
 ngx_int_t ngx_http_loyalty_number(ngx_conf_t *cf, const char *what,
     ngx_str_t *value, int64_t min, int64_t max, int64_t *number);
@@ -492,6 +516,9 @@ void ngx_http_loyalty_hit_items(ngx_http_loyalty_hit_t *hit,
  */
 ngx_int_t ngx_http_loyalty_variables_check(ngx_conf_t *cf,
     ngx_http_loyalty_program_t *program);
+
+/* whether anything defines the variable, when all of http {} is read */
+ngx_uint_t ngx_http_loyalty_variable_known(ngx_conf_t *cf, ngx_str_t *name);
 
 ngx_http_loyalty_rule_t *ngx_http_loyalty_rule_by_hash(
     ngx_http_loyalty_program_t *program, const u_char *hash);

@@ -112,7 +112,7 @@ ngx_http_loyalty_search_value(ngx_http_loyalty_search_t *search,
         text.len = ngx_sprintf(buf, "%L", number) - buf;
 
     } else {
-        rc = ngx_http_loyalty_field_text(field, search->program,
+        rc = ngx_http_loyalty_field_value(field, search->program,
                                          search->event, item, buf, &text);
     }
 
