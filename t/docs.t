@@ -114,10 +114,11 @@ for my $label (sort keys %labels) {
 # what they read
 my %files = (
     'hooks.keys' => 'shop-1:' . '0a' x 32,
+    'token.secret' => 's' x 32,
     'login.jwks' => '{"keys":[{"kty":"oct","k":"' . 'A' x 43 . '"}]}',
 );
 
-for my $file ('README.md', 'docs/directives.md') {
+for my $file ('README.md', 'docs/directives.md', 'docs/abuse.md') {
     my @examples = slurp($file) =~ /^```nginx\n(.*?)^```/msg;
 
     cmp_ok(scalar @examples, '>', 0, "$file has examples");

@@ -106,6 +106,7 @@ typedef enum {
     NGX_HTTP_LOYALTY_P_SOLD_OUT,
     NGX_HTTP_LOYALTY_P_ALREADY_DRAWN,
     NGX_HTTP_LOYALTY_P_IDEMPOTENCY_CONFLICT,
+    NGX_HTTP_LOYALTY_P_RATE_LIMITED,
     NGX_HTTP_LOYALTY_P_UNAVAILABLE,
     NGX_HTTP_LOYALTY_P_BUSY,
     NGX_HTTP_LOYALTY_P_CLOCK_SKEW,
@@ -139,6 +140,11 @@ ngx_int_t ngx_http_loyalty_problem_send(ngx_http_request_t *r,
 /* the same with "retry_at": when it is worth another try, ms */
 ngx_int_t ngx_http_loyalty_problem_send_at(ngx_http_request_t *r,
     ngx_http_loyalty_problem_e problem, ngx_str_t *detail, int64_t at);
+
+/* the same with nothing but when to try again: in so many seconds, 0: as
+   always */
+ngx_int_t ngx_http_loyalty_problem_send_after(ngx_http_request_t *r,
+    ngx_http_loyalty_problem_e problem, ngx_uint_t after);
 
 /* a header of the response; name is a constant */
 ngx_int_t ngx_http_loyalty_header(ngx_http_request_t *r, const char *name,

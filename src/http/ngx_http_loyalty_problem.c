@@ -18,9 +18,9 @@
 static void *ngx_http_loyalty_out_alloc(void *ctx, size_t n);
 static void ngx_http_loyalty_problem_object(loyalty_out_t *out,
     ngx_http_loyalty_problem_e problem, ngx_str_t *detail,
-    ngx_str_t *pointer, int64_t at);
+    ngx_str_t *pointer, int64_t at, ngx_uint_t after);
 static ngx_int_t ngx_http_loyalty_problem_answer(ngx_http_request_t *r,
-    ngx_http_loyalty_problem_e problem, ngx_str_t *allow,
+    ngx_http_loyalty_problem_e problem, ngx_str_t *allow, ngx_uint_t after,
     loyalty_out_t *out);
 static ngx_int_t ngx_http_loyalty_request_id_draw(ngx_http_request_t *r,
     ngx_http_loyalty_random_t *random, ngx_http_variable_value_t *vv);
@@ -117,6 +117,9 @@ ngx_http_loyalty_problem_t  ngx_http_loyalty_problems[] = {
     { ngx_string("idempotency_conflict"), 422,
       ngx_string("The Idempotency-Key was used for another request"), 0 },
 
+    { ngx_string("rate_limited"), 429,
+      ngx_string("There are too many requests"), 1 },
+
     { ngx_string("unavailable"), 503,
       ngx_string("The store cannot be reached, nothing was done"), 1 },
 
@@ -173,16 +176,17 @@ void
 ngx_http_loyalty_problem_json(loyalty_out_t *out,
     ngx_http_loyalty_problem_e problem, ngx_str_t *detail, ngx_str_t *pointer)
 {
-    ngx_http_loyalty_problem_object(out, problem, detail, pointer, -1);
+    ngx_http_loyalty_problem_object(out, problem, detail, pointer, -1, 0);
 }
 
 
-/* at: when to try again, ms; -1: nothing is said of it */
+/* at: when to try again, ms, -1: nothing is said of it; after: in how many
+   seconds, 0: as the table has it */
 
 static void
 ngx_http_loyalty_problem_object(loyalty_out_t *out,
     ngx_http_loyalty_problem_e problem, ngx_str_t *detail, ngx_str_t *pointer,
-    int64_t at)
+    int64_t at, ngx_uint_t after)
 {
     ngx_http_loyalty_problem_t  *p;
 
@@ -213,9 +217,13 @@ ngx_http_loyalty_problem_object(loyalty_out_t *out,
         loyalty_out_str(out, pointer->data, pointer->len);
     }
 
-    if (p->retry_after) {
+    if (after == 0) {
+        after = p->retry_after;
+    }
+
+    if (after) {
         loyalty_out_lit(out, ",\"retry_after\":");
-        loyalty_out_int(out, p->retry_after);
+        loyalty_out_int(out, after);
     }
 
     if (at >= 0) {
@@ -237,7 +245,7 @@ ngx_http_loyalty_problem_send(ngx_http_request_t *r,
     ngx_http_loyalty_out_pool(&out, r->pool, NGX_HTTP_LOYALTY_PROBLEM_SIZE);
     ngx_http_loyalty_problem_json(&out, problem, detail, pointer);
 
-    return ngx_http_loyalty_problem_answer(r, problem, allow, &out);
+    return ngx_http_loyalty_problem_answer(r, problem, allow, 0, &out);
 }
 
 
@@ -248,15 +256,29 @@ ngx_http_loyalty_problem_send_at(ngx_http_request_t *r,
     loyalty_out_t  out;
 
     ngx_http_loyalty_out_pool(&out, r->pool, NGX_HTTP_LOYALTY_PROBLEM_SIZE);
-    ngx_http_loyalty_problem_object(&out, problem, detail, NULL, at);
+    ngx_http_loyalty_problem_object(&out, problem, detail, NULL, at, 0);
 
-    return ngx_http_loyalty_problem_answer(r, problem, NULL, &out);
+    return ngx_http_loyalty_problem_answer(r, problem, NULL, 0, &out);
+}
+
+
+ngx_int_t
+ngx_http_loyalty_problem_send_after(ngx_http_request_t *r,
+    ngx_http_loyalty_problem_e problem, ngx_uint_t after)
+{
+    loyalty_out_t  out;
+
+    ngx_http_loyalty_out_pool(&out, r->pool, NGX_HTTP_LOYALTY_PROBLEM_SIZE);
+    ngx_http_loyalty_problem_object(&out, problem, NULL, NULL, -1, after);
+
+    return ngx_http_loyalty_problem_answer(r, problem, NULL, after, &out);
 }
 
 
 static ngx_int_t
 ngx_http_loyalty_problem_answer(ngx_http_request_t *r,
-    ngx_http_loyalty_problem_e problem, ngx_str_t *allow, loyalty_out_t *out)
+    ngx_http_loyalty_problem_e problem, ngx_str_t *allow, ngx_uint_t after,
+    loyalty_out_t *out)
 {
     ngx_str_t                    retry;
     ngx_http_loyalty_problem_t  *p;
@@ -289,15 +311,18 @@ ngx_http_loyalty_problem_answer(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (p->retry_after) {
+    if (after == 0) {
+        after = p->retry_after;
+    }
+
+    if (after) {
 
         retry.data = ngx_pnalloc(r->pool, NGX_INT_T_LEN);
         if (retry.data == NULL) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
-        retry.len = ngx_sprintf(retry.data, "%ui", p->retry_after)
-                    - retry.data;
+        retry.len = ngx_sprintf(retry.data, "%ui", after) - retry.data;
 
         if (ngx_http_loyalty_header(r, "Retry-After",
                                     sizeof("Retry-After") - 1, &retry)
