@@ -173,6 +173,12 @@ UNIT_CFLAGS = -std=gnu11 -g -O1 -Wall -Wextra -Werror \
               $(addprefix -Isrc/,core program redis draws games http)
 UNIT_LIBS = -l:libhiredis.a -ljansson -lpcre2-8 -lcrypto -lm
 
+# the blst of loyalty-verify, where it is there
+ifneq ($(BLST_LIBS),)
+UNIT_CFLAGS += -DLOYALTY_BLST=1 -I$(BLST)
+UNIT_LIBS += $(BLST_LIBS)
+endif
+
 PURE = $(wildcard src/*/loyalty_*.c)
 PURE_OBJS = $(PURE:src/%.c=$(BUILD)/unit/%.o)
 UNIT = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))

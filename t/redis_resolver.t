@@ -5,7 +5,7 @@ use strict;
 use warnings;
 
 use lib 't/lib';
-use IO::Socket::INET;
+use Loyalty::FakeDNS;
 use Loyalty::Test;
 use Test::More;
 use Time::HiRes qw(time);
@@ -42,68 +42,20 @@ END
     qw(shop several absent slow));
 
 
-# a name server: names, addresses, and a log of questions
-my $dns = IO::Socket::INET->new(Proto => 'udp', LocalAddr => '127.0.0.1',
-    LocalPort => 0) or die "dns: $!";
-{
-    # nginx is told this port in place of the reserved one
-    $t->{ports}{dns} = { port => $dns->sockport, lock => $dns };
-    $t->write_file('nginx.conf', $t->_conf(%{$t->{arg}}));
-}
-
-my $dns_log = $t->dir . '/dns.log';
-my $dns_pid = fork // die "fork: $!";
-
-if (!$dns_pid) {
-    $SIG{TERM} = sub { POSIX::_exit(0) };
-    open STDOUT, '>', '/dev/null';
-    my $parent = getppid;
-    local $SIG{ALRM} = sub {
-        POSIX::_exit(0) if getppid != $parent;
-        alarm 1;
-    };
-    alarm 1;
-    my %zone = ('redis.example' => ['127.0.0.1'],
-                'several.example' => ['127.0.0.3', '127.0.0.2', '127.0.0.1']);
-    open my $log, '>', $dns_log or die $!;
-    $log->autoflush(1);
-
-    while (1) {
-        my $from = $dns->recv(my $query, 512) // next;
-        my ($id) = unpack 'n', $query;
-        my ($pos, @labels) = (12);
-        while (my $len = unpack 'C', substr $query, $pos, 1) {
-            push @labels, substr $query, $pos + 1, $len;
-            $pos += 1 + $len;
-        }
-        my $name = lc join '.', @labels;
-        my $question = substr $query, 12, $pos + 5 - 12;
-        print {$log} "$name\n";
-        next if $name eq 'slow.example';
-
-        my $addrs = $zone{$name} // [];
-        $dns->send(pack('n6', $id, @$addrs ? 0x8180 : 0x8183, 1,
-                        scalar @$addrs, 0, 0) . $question
-                   . join('', map { pack 'n3Nna4', 0xc00c, 1, 1, 1, 4,
-                          join '', map { chr } split /\./ } @$addrs),
-                   0, $from);
-    }
-    POSIX::_exit(0);
-}
+my $dns = Loyalty::FakeDNS->new($t, {
+    'redis.example' => ['127.0.0.1'],
+    'several.example' => ['127.0.0.3', '127.0.0.2', '127.0.0.1'],
+    'slow.example' => undef,
+});
 
 $t->start;
-
-sub questions {
-    my ($name) = @_;
-    return scalar(() = $t->read_file('dns.log') =~ /^\Q$name\E$/mg);
-}
 
 my $response = $t->post('/shop-in/events', { id => 'a', member => 'm',
     type => 'purchase', amount => '2.00' });
 is($response->status, 200, 'resolved and connected');
-is(questions('redis.example'), 1, 'one question');
+is($dns->questions('redis.example'), 1, 'one question');
 $t->get('/shop/me?member=m') for 1 .. 3;
-is(questions('redis.example'), 1, 'none for more requests');
+is($dns->questions('redis.example'), 1, 'none for more requests');
 
 # connection refused by two addresses, welcomed by the third
 is($t->get('/several/me?member=m')->status, 200,
@@ -124,22 +76,21 @@ select undef, undef, undef, 2.2;
 $t->redis->call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
 ok($t->wait_for(sub { $t->get('/shop/me?member=m')->status == 200 }, 5),
    'connected again');
-is(questions('redis.example'), 2, 'and asked again');
+is($dns->questions('redis.example'), 2, 'and asked again');
 
 # a name that is being resolved when the workers leave
 my $sock = $t->connect;
 print {$sock} "GET /slow/me?member=m HTTP/1.1\r\nHost: a\r\n"
               . "Connection: close\r\n\r\n";
 $sock->flush;
-my $n = questions('slow.example');
+my $n = $dns->questions('slow.example');
 ok($t->reload(wait => 1), 'reload while a name is being resolved');
 ($response) = Loyalty::HTTP::exchange(5, [$sock, '']);
 is($response->status, 503, 'the request was answered');
 is($t->get('/shop/me?member=m')->status, 200, 'new workers resolve anew');
 ok($t->quit, 'quit');
 
-kill 'TERM', $dns_pid;
-waitpid $dns_pid, 0;
+$dns->stop;
 
 
 # without a resolver

@@ -5,52 +5,16 @@ use strict;
 use warnings;
 
 use lib 't/lib';
-use File::Temp qw(tempdir);
+use Loyalty::CA;
 use Loyalty::Test;
 use Test::More;
 
-my $dir = tempdir(CLEANUP => 1);
-chmod 0755, $dir;
+my $ca = Loyalty::CA->new;
+my $dir = $ca->dir;
 
-sub openssl {
-    my (@args) = @_;
-    open my $out, '>&', \*STDOUT;
-    open STDOUT, '>', '/dev/null';
-    open my $err, '>&', \*STDERR;
-    open STDERR, '>', "$dir/openssl.log";
-    my $status = system 'openssl', @args;
-    open STDOUT, '>&', $out;
-    open STDERR, '>&', $err;
-    die "openssl @args failed\n" if $status;
-    return;
-}
-
-sub authority {
-    my ($name) = @_;
-    openssl(qw(req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes
-               -days 2 -subj), "/CN=$name", '-keyout', "$dir/$name.key",
-            '-out', "$dir/$name.crt");
-    return;
-}
-
-sub certificate {
-    my ($name, $alt) = @_;
-    openssl(qw(req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj),
-            "/CN=$name", '-keyout', "$dir/$name.key", '-out',
-            "$dir/$name.csr");
-    open my $fh, '>', "$dir/$name.ext" or die $!;
-    print {$fh} "subjectAltName=$alt\n";
-    close $fh;
-    openssl(qw(x509 -req -days 2 -CAcreateserial -in), "$dir/$name.csr",
-            '-CA', "$dir/ca.crt", '-CAkey', "$dir/ca.key", '-extfile',
-            "$dir/$name.ext", '-out', "$dir/$name.crt");
-    return;
-}
-
-authority('ca');
-authority('stranger');
-certificate('server', 'DNS:redis.example,IP:127.0.0.1');
-certificate('client', 'DNS:nginx.example');
+$ca->authority('stranger');
+$ca->certificate('server', 'subjectAltName=DNS:redis.example,IP:127.0.0.1');
+$ca->certificate('client', 'subjectAltName=DNS:nginx.example');
 
 # the port of TLS has to be known before Redis starts
 my $ports = Loyalty::Test->new(redis => 0, start => 0);

@@ -105,10 +105,6 @@ ngx_int_t ngx_http_loyalty_beacon_status(ngx_http_loyalty_program_t *program,
 
 /* ---- for program/ and the module ---- */
 
-/* defaults and checks when loyalty_program is closed */
-ngx_int_t ngx_http_loyalty_beacon_init(ngx_conf_t *cf,
-    ngx_http_loyalty_program_t *program);
-
 /* from init_main_conf: the shared memory, the resolver */
 ngx_int_t ngx_http_loyalty_beacon_check(ngx_conf_t *cf,
     ngx_http_loyalty_program_t *program);

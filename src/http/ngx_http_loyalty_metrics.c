@@ -15,6 +15,9 @@
 
 #include "ngx_http_loyalty_observe.h"
 
+#include "ngx_http_loyalty_http.h"
+#include "ngx_http_loyalty_beacon.h"
+
 
 typedef struct {
     const char               *name;
@@ -47,6 +50,8 @@ static void ngx_http_loyalty_metrics_latencies(loyalty_out_t *out,
     ngx_array_t *programs);
 static void ngx_http_loyalty_metrics_latency(loyalty_out_t *out,
     ngx_http_loyalty_program_t *program, ngx_uint_t fn);
+static void ngx_http_loyalty_metrics_beacons(loyalty_out_t *out,
+    ngx_array_t *programs);
 
 
 /* rows of one name are neighbours */
@@ -208,6 +213,18 @@ static const ngx_http_loyalty_metric_t  ngx_http_loyalty_metrics_table[] = {
     { "observed_dropped_total", "counter", NULL, "reason", "ring_full",
       NGX_HTTP_LOYALTY_STAT_OBS_RING_FULL },
 
+    { "beacon_fetches_total", "counter",
+      "Rounds that relays of the beacon were asked for.", NULL, NULL,
+      NGX_HTTP_LOYALTY_STAT_BEACON_FETCHES },
+
+    { "beacon_failures_total", "counter",
+      "Fetches that brought no round that can be used.", NULL, NULL,
+      NGX_HTTP_LOYALTY_STAT_BEACON_FAILURES },
+
+    { "beacon_disagreements_total", "counter",
+      "Rounds whose signature relays, or the admin, disagree on.", NULL, NULL,
+      NGX_HTTP_LOYALTY_STAT_BEACON_DISAGREEMENTS },
+
     { NULL, NULL, NULL, NULL, NULL, NGX_HTTP_LOYALTY_STATS }
 };
 
@@ -255,6 +272,7 @@ ngx_http_loyalty_metrics(ngx_http_request_t *r)
     ngx_http_loyalty_metrics_requests(&out, &lmcf->programs);
     ngx_http_loyalty_metrics_pools(&out, &lmcf->programs);
     ngx_http_loyalty_metrics_latencies(&out, &lmcf->programs);
+    ngx_http_loyalty_metrics_beacons(&out, &lmcf->programs);
 
     if (out.failed) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -486,6 +504,47 @@ ngx_http_loyalty_metrics_latency(loyalty_out_t *out,
     ngx_http_loyalty_metrics_label(out, "function", (const u_char *) name,
                                    ngx_strlen(name));
     ngx_http_loyalty_metrics_value(out, count);
+}
+
+
+/* what is held now, of programs that have a beacon */
+
+static void
+ngx_http_loyalty_metrics_beacons(loyalty_out_t *out, ngx_array_t *programs)
+{
+    ngx_uint_t                          i, n;
+    ngx_atomic_int_t                    values[4];
+    ngx_http_loyalty_program_t        **program;
+    ngx_http_loyalty_beacon_status_t    status;
+
+    static const char  *names[][2] = {
+        { "beacon_round", "The newest round that is held, 0 for none." },
+        { "beacon_age_seconds", "Time since that round came out." },
+        { "beacon_wanted_rounds", "Rounds that are wanted and not held." },
+        { "beacon_failing_relays", "Relays whose last answer was none." }
+    };
+
+    program = programs->elts;
+
+    for (n = 0; n < 4; n++) {
+        ngx_http_loyalty_metrics_head(out, names[n][0], "gauge", names[n][1]);
+
+        for (i = 0; i < programs->nelts; i++) {
+
+            if (ngx_http_loyalty_beacon_status(program[i], &status) != NGX_OK)
+            {
+                continue;
+            }
+
+            values[0] = status.newest;
+            values[1] = status.age / 1000;
+            values[2] = status.wanted;
+            values[3] = status.failing;
+
+            ngx_http_loyalty_metrics_sample(out, names[n][0], "", program[i]);
+            ngx_http_loyalty_metrics_value(out, values[n]);
+        }
+    }
 }
 
 

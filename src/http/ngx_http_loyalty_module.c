@@ -7,6 +7,7 @@
  */
 
 #include "ngx_http_loyalty_http.h"
+#include "ngx_http_loyalty_beacon.h"
 
 
 /* a program's name where it was used */
@@ -349,7 +350,8 @@ ngx_http_loyalty_init_main_conf(ngx_conf_t *cf, void *conf)
 
     for (i = 0; i < lmcf->programs.nelts; i++) {
         if (ngx_http_loyalty_variables_check(cf, program[i]) != NGX_OK
-            || ngx_http_loyalty_redis_check(cf, program[i]) != NGX_OK)
+            || ngx_http_loyalty_redis_check(cf, program[i]) != NGX_OK
+            || ngx_http_loyalty_beacon_check(cf, program[i]) != NGX_OK)
         {
             return NGX_CONF_ERROR;
         }
@@ -504,9 +506,10 @@ ngx_http_loyalty_init_process(ngx_cycle_t *cycle)
     program = lmcf->programs.elts;
 
     for (i = 0; i < lmcf->programs.nelts; i++) {
-        if (ngx_http_loyalty_redis_init_process(cycle, program[i])
-            != NGX_OK
+        if (ngx_http_loyalty_redis_init_process(cycle, program[i]) != NGX_OK
             || ngx_http_loyalty_pools_init_process(cycle, program[i])
+               != NGX_OK
+            || ngx_http_loyalty_beacon_init_process(cycle, program[i])
                != NGX_OK)
         {
             return NGX_ERROR;
@@ -540,6 +543,7 @@ ngx_http_loyalty_exit_process(ngx_cycle_t *cycle)
     program = lmcf->programs.elts;
 
     for (i = 0; i < lmcf->programs.nelts; i++) {
+        ngx_http_loyalty_beacon_exit_process(program[i]);
         ngx_http_loyalty_redis_exit_process(cycle, program[i]);
     }
 }

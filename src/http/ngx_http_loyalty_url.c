@@ -7,7 +7,7 @@
 #include "ngx_http_loyalty_private.h"
 
 
-#define NGX_HTTP_LOYALTY_URL  1024                /* bytes */
+#define NGX_HTTP_LOYALTY_URL  255                 /* bytes */
 
 
 static ngx_int_t ngx_http_loyalty_url_split(ngx_http_loyalty_url_t *url,
