@@ -18,7 +18,7 @@ use Test::More;
 
 my %key = (old => '0a' x 32, new => '1b' x 32, long => 'c2' x 64);
 my $json = JSON::PP->new->utf8->canonical;
-my $n = 0;
+my ($n, $r) = (0);
 
 my $t = Loyalty::Test->new(
     files => {
@@ -49,6 +49,7 @@ location /short/  {
     loyalty_signature key_file=hooks.keys window=10s;
 }
 location /both/   { loyalty_event_api shop trusted; }
+location /admin/  { loyalty_admin_api shop; }
 location /off/    { loyalty_event_api shop trusted; loyalty_signature off; }
 location /limit/  {
     loyalty_event_api shop;
@@ -145,12 +146,10 @@ for (
     ['ahead', sign($body, $key{old}, $now + 310)],
     ['a time of other digits', "t=0$now,v1=" .
         hmac_sha256_hex("0$now.$body", pack 'H*', $key{old})],
-    ['the method and the URI',
-        sign('POST /in/events', $key{old}) ],
     ['too long', "t=$now,v1=$good,x=" . 'x' x 1000],
 ) {
     my ($name, $signature) = @$_;
-    my $r = post('in', $body, $signature);
+    $r = post('in', $body, $signature);
 
     is(told($r), '403 invalid_signature', $name);
     like($r->json->{detail}, qr/\w/, "$name: with a detail");
@@ -161,16 +160,16 @@ is(told(post('in', $body, "t=$now,v1=$good", 'loyalty-signature'
    '403 invalid_signature', 'the header twice');
 is(told(post('short', $body, sign($body, $key{old}, $now - 12))),
    '403 invalid_signature', 'a window of its own');
-is(told(post('in', '', sign('', $key{old}))), '403 invalid_signature',
-   'no body: the method and the URI are signed');
-is(told(post('in', '', sign('POST /in/events', $key{old}))),
-   '400 invalid_json', 'no body, signed');
+is(told(post('in', '', sign(' ', $key{old}))), '403 invalid_signature',
+   'no body, another one is signed');
+is(told(post('in', '', sign('', $key{old}))), '400 invalid_json',
+   'no body, signed');
 
 # nothing is said about what there is
 is(told($t->get('/in/nothing')), '403 invalid_signature', 'an unknown path');
 is(told($t->get('/in/events')), '403 invalid_signature', 'another method');
 is(told($t->get('/in/events', headers => {
-        'Loyalty-Signature' => sign('GET /in/events', $key{old}) })),
+        'Loyalty-Signature' => sign('', $key{old}) })),
    '405 method_not_allowed', 'another method, signed');
 
 is(balance(), $credited, 'nothing has changed');
@@ -186,7 +185,7 @@ for my $path ('in', 'file', 'mirror') {
         my $lines = join '', map { $json->encode(event()) . "\n" } 1 .. $count;
         my %type = ('Content-Type' => 'application/x-ndjson');
 
-        my $r = post($path, $lines, sign($lines, $key{new}), %type);
+        $r = post($path, $lines, sign($lines, $key{new}), %type);
         is(scalar(grep { $_->{status} == 200 } $r->lines), $count,
            "/$path/: $count lines");
         $credited += $count;
@@ -229,6 +228,57 @@ is($h2->response($h2->request('POST', '/in/events', $body, %type,
 is($h2->response($h2->request('POST', '/in/events', $body, %type))
        ->{status}, 403, 'HTTP/2: none');
 
+is(balance(), $credited, 'and nothing else has changed');
+
+
+# ---- the admin API: what is asked is signed with it ----
+
+sub admin {
+    my ($method, $uri, $body, $key, %signed) = @_;
+    my $by = $signed{key} // $key;
+
+    my $text = join "\n", ($signed{method} // $method) . ' '
+             . ($signed{uri} // $uri), $by // '',
+             $signed{body} // $body // '';
+
+    return $t->request($method, $uri, $body, headers => {
+        'Loyalty-Signature' => sign($text, $key{new}),
+        defined $key ? ('Idempotency-Key' => $key) : () });
+}
+
+
+my $plus = '{"wallet":"points","amount":5,"reason":"a gift"}';
+my $gifts = '/admin/members/m/adjustments';
+
+$r = admin('POST', $gifts, $plus, 'k1');
+is(told($r), 200, 'an adjustment');
+is($r->json->{actor}, 'new', 'by the one whose key it is');
+$credited += 5;
+is(told(admin('POST', $gifts, $plus, 'k1')), 200, 'again');
+is(told(admin('GET', '/admin/members/m', undef, undef)), 200, 'a question');
+is(told(admin('GET', '/admin/stats?x=1', undef, undef)), 200, 'with a query');
+
+for (
+    ['another member', 'POST', '/admin/members/n/adjustments', $plus, 'k2',
+     uri => $gifts],
+    ['another key', 'POST', $gifts, $plus, 'k3', key => 'k1'],
+    ['a key that was not signed', 'POST', $gifts, $plus, 'k4', key => ''],
+    ['another body', 'POST', $gifts, $plus, 'k5', body => '{}'],
+    ['a query that was not signed', 'POST', "$gifts?x", $plus, 'k6',
+     uri => $gifts],
+    ['another method', 'DELETE', '/admin/members/m', undef, 'k7',
+     method => 'GET'],
+    ['another question', 'GET', '/admin/members/m', undef, undef,
+     uri => '/admin/stats'],
+) {
+    my ($name, @request) = @$_;
+    is(told(admin(@request)), '403 invalid_signature', "admin: $name");
+}
+
+is(told($t->post($gifts, $plus, headers => { 'Idempotency-Key' => 'k8',
+        'Loyalty-Signature' => sign($plus, $key{new}) })),
+   '403 invalid_signature', 'admin: the body alone');
+is(told($t->get('/admin/stats')), '403 invalid_signature', 'admin: nothing');
 is(balance(), $credited, 'and nothing else has changed');
 
 

@@ -17,7 +17,7 @@
 
 ngx_int_t ngx_http_loyalty_access(ngx_http_request_t *r, ngx_str_t *detail);
 
-/* body: its raw bytes; NULL: they are in r->request_body, in memory or in a
+/* body: its raw bytes, of a request without one empty; NULL: they are in r->request_body, in memory or in a
    file, or there are none */
 ngx_int_t ngx_http_loyalty_access_body(ngx_http_request_t *r,
     ngx_str_t *body, ngx_str_t *detail);

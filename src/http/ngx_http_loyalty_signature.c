@@ -12,7 +12,7 @@
 
 
 #define NGX_HTTP_LOYALTY_KEY_FILE     65536
-#define NGX_HTTP_LOYALTY_PIECE        16384
+#define NGX_HTTP_LOYALTY_PIECE        8192
 #define NGX_HTTP_LOYALTY_SIG_WINDOW   300
 
 
@@ -67,9 +67,13 @@ static ngx_http_loyalty_sig_e ngx_http_loyalty_signature_header(
     loyalty_signature_t *s);
 static ngx_int_t ngx_http_loyalty_signature_refuse(ngx_http_request_t *r,
     ngx_http_loyalty_sig_e status, ngx_str_t *detail);
+static ngx_uint_t ngx_http_loyalty_signature_find(ngx_http_request_t *r,
+    ngx_str_t *name, ngx_str_t *value);
+static ngx_int_t ngx_http_loyalty_signature_head(ngx_http_request_t *r,
+    loyalty_signature_key_t *key);
 static ngx_int_t ngx_http_loyalty_signature_body(ngx_http_request_t *r,
     loyalty_signature_key_t *key, ngx_str_t *body);
-static ngx_int_t ngx_http_loyalty_signature_file(ngx_http_request_t *r,
+static ngx_int_t ngx_http_loyalty_signature_file(
     loyalty_signature_key_t *key, ngx_buf_t *b);
 
 
@@ -507,47 +511,16 @@ static ngx_http_loyalty_sig_e
 ngx_http_loyalty_signature_header(ngx_http_request_t *r,
     ngx_http_loyalty_signed_t *sign, loyalty_signature_t *s)
 {
-    int64_t           skew;
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *header, *found;
+    int64_t    skew;
+    ngx_str_t  value;
 
     static ngx_str_t  name = ngx_string("loyalty-signature");
 
-    found = NULL;
-    part = &r->headers_in.headers.part;
-    header = part->elts;
-
-    for (i = 0; /* void */ ; i++) {
-
-        if (i >= part->nelts) {
-            part = part->next;
-
-            if (part == NULL) {
-                break;
-            }
-
-            header = part->elts;
-            i = 0;
-        }
-
-        if (i < part->nelts && header[i].key.len == name.len
-            && ngx_strncasecmp(header[i].key.data, name.data, name.len) == 0)
-        {
-            if (found != NULL) {
-                return NGX_HTTP_LOYALTY_SIG_MISSING;
-            }
-
-            found = &header[i];
-        }
-    }
-
-    if (found == NULL) {
+    if (ngx_http_loyalty_signature_find(r, &name, &value) != 1) {
         return NGX_HTTP_LOYALTY_SIG_MISSING;
     }
 
-    if (loyalty_signature_parse(s, found->value.data, found->value.len) != 0)
-    {
+    if (loyalty_signature_parse(s, value.data, value.len) != 0) {
         return NGX_HTTP_LOYALTY_SIG_MALFORMED;
     }
 
@@ -574,60 +547,80 @@ ngx_http_loyalty_signature_refuse(ngx_http_request_t *r,
 }
 
 
-/* a request without a body is signed by its method and URI, lest the
-   signature be good for any other */
+/* how often the header is there; value: of the last one */
 
-static ngx_int_t
-ngx_http_loyalty_signature_body(ngx_http_request_t *r,
-    loyalty_signature_key_t *key, ngx_str_t *body)
+static ngx_uint_t
+ngx_http_loyalty_signature_find(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_str_t *value)
 {
-    off_t         size;
-    ngx_buf_t    *b;
-    ngx_chain_t  *cl;
+    ngx_uint_t        i, n;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *header;
 
-    if (body != NULL && body->len) {
-        return loyalty_signature_update(key, body->data, body->len) == 0
-               ? NGX_OK : NGX_ERROR;
-    }
+    n = 0;
+    ngx_str_null(value);
 
-    size = 0;
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
 
-    if (body == NULL && r->request_body != NULL) {
+        header = part->elts;
 
-        for (cl = r->request_body->bufs; cl != NULL; cl = cl->next) {
+        for (i = 0; i < part->nelts; i++) {
 
-            b = cl->buf;
-            size += ngx_buf_size(b);
-
-            if (ngx_buf_in_memory(b)) {
-                if (loyalty_signature_update(key, b->pos, b->last - b->pos)
-                    != 0)
-                {
-                    return NGX_ERROR;
-                }
-
-            } else if (b->in_file
-                       && ngx_http_loyalty_signature_file(r, key, b)
-                          != NGX_OK)
+            if (header[i].key.len == name->len
+                && ngx_strncasecmp(header[i].key.data, name->data, name->len)
+                   == 0)
             {
-                return NGX_ERROR;
+                *value = header[i].value;
+                n++;
             }
         }
     }
 
-    if (size != 0) {
+    return n;
+}
+
+
+/*
+ * An event says all of itself in its body, and its id makes it count once.
+ * What the admin API is asked stands in the path as well, and what makes it
+ * count once in a header: there they are signed, too.
+ */
+
+static ngx_int_t
+ngx_http_loyalty_signature_head(ngx_http_request_t *r,
+    loyalty_signature_key_t *key)
+{
+    ngx_str_t                     *part, value, parts[6];
+    ngx_uint_t                     i;
+    ngx_http_loyalty_loc_conf_t   *llcf;
+
+    static ngx_str_t  name = ngx_string("idempotency-key");
+
+    llcf = ngx_http_get_module_loc_conf(r, ngx_http_loyalty_module);
+
+    if (llcf->api != NGX_HTTP_LOYALTY_ADMIN_API) {
         return NGX_OK;
     }
 
-    if (loyalty_signature_update(key, r->method_name.data,
-                                 r->method_name.len)
-        != 0
-        || loyalty_signature_update(key, " ", 1) != 0
-        || loyalty_signature_update(key, r->unparsed_uri.data,
-                                    r->unparsed_uri.len)
-           != 0)
-    {
+    if (ngx_http_loyalty_signature_find(r, &name, &value) > 1) {
         return NGX_ERROR;
+    }
+
+    parts[0] = r->method_name;
+    ngx_str_set(&parts[1], " ");
+    parts[2] = r->unparsed_uri;
+    ngx_str_set(&parts[3], "\n");
+    parts[4] = value;
+    ngx_str_set(&parts[5], "\n");
+
+    for (i = 0; i < 6; i++) {
+        part = &parts[i];
+
+        if (part->len
+            && loyalty_signature_update(key, part->data, part->len) != 0)
+        {
+            return NGX_ERROR;
+        }
     }
 
     return NGX_OK;
@@ -635,18 +628,57 @@ ngx_http_loyalty_signature_body(ngx_http_request_t *r,
 
 
 static ngx_int_t
-ngx_http_loyalty_signature_file(ngx_http_request_t *r,
-    loyalty_signature_key_t *key, ngx_buf_t *b)
+ngx_http_loyalty_signature_body(ngx_http_request_t *r,
+    loyalty_signature_key_t *key, ngx_str_t *body)
+{
+    ngx_int_t     rc;
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    if (ngx_http_loyalty_signature_head(r, key) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (body != NULL) {
+        return (body->len == 0
+                || loyalty_signature_update(key, body->data, body->len) == 0)
+               ? NGX_OK : NGX_ERROR;
+    }
+
+    if (r->request_body == NULL) {
+        return NGX_OK;
+    }
+
+    for (cl = r->request_body->bufs; cl != NULL; cl = cl->next) {
+
+        b = cl->buf;
+        rc = NGX_OK;
+
+        if (ngx_buf_in_memory(b)) {
+            if (b->last > b->pos) {
+                rc = loyalty_signature_update(key, b->pos, b->last - b->pos);
+            }
+
+        } else if (b->in_file) {
+            rc = ngx_http_loyalty_signature_file(key, b);
+        }
+
+        if (rc != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_signature_file(loyalty_signature_key_t *key, ngx_buf_t *b)
 {
     off_t    offset;
     size_t   size;
-    u_char  *piece;
+    u_char   piece[NGX_HTTP_LOYALTY_PIECE];
     ssize_t  n;
-
-    piece = ngx_palloc(r->pool, NGX_HTTP_LOYALTY_PIECE);
-    if (piece == NULL) {
-        return NGX_ERROR;
-    }
 
     for (offset = b->file_pos; offset < b->file_last; offset += n) {
 
@@ -658,12 +690,9 @@ ngx_http_loyalty_signature_file(ngx_http_request_t *r,
         if (n == NGX_ERROR || n == 0
             || loyalty_signature_update(key, piece, n) != 0)
         {
-            ngx_pfree(r->pool, piece);
             return NGX_ERROR;
         }
     }
-
-    ngx_pfree(r->pool, piece);
 
     return NGX_OK;
 }
