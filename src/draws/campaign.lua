@@ -23,8 +23,9 @@
 --     keys:   meta, state
 --     input:  salt and id of the secret for a new one (salt "": it is not
 --             begun); the room's part of a new state, packed
---     output: nothing when there is none; else generation, over, salt, id of the secret, records, paused; then
---             for each version: v:N, from ("0": none), token's time ("0")
+--     output: nothing when there is none; else generation, over, salt, id of
+--             the secret, records, paused; then for each version: v:N, from
+--             ("0": none), its token's time ("0": none)
 -- register_@H@   the manifest of a version, once
 --     keys:   meta, state, files manifest, terms, prizes, rules, vkey
 --     input:  version, when its predecessor closes (ms, 0: none), v:N, note,

@@ -240,7 +240,8 @@ ngx_http_loyalty_campaign_init(ngx_conf_t *cf,
         || ngx_http_loyalty_eligible_resolve(cf, campaign) != NGX_OK
         || ngx_http_loyalty_prizes_init(cf, campaign) != NGX_OK
         || ngx_http_loyalty_terms_init(cf, campaign) != NGX_OK
-        || ngx_http_loyalty_campaign_beacon(cf, campaign) != NGX_OK)
+        || ngx_http_loyalty_campaign_beacon(cf, campaign) != NGX_OK
+        || ngx_http_loyalty_chain_prepare(cf, campaign) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -329,7 +330,14 @@ ngx_http_loyalty_campaign_beacon(ngx_conf_t *cf,
     rule = campaign->rule;
 
     if (ngx_http_loyalty_beacon_given(campaign->program)) {
-        return NGX_OK;
+
+        if (campaign->kind != LOYALTY_INSTANT_WIN) {
+            return NGX_OK;
+        }
+
+        return ngx_http_loyalty_beacon_follow(cf, campaign->program,
+                                              campaign->open,
+                                              campaign->close);
     }
 
     if (campaign->alone || (campaign->flags & LOYALTY_FRESH)) {

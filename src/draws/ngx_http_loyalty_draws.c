@@ -155,6 +155,7 @@ ngx_http_loyalty_draws(ngx_conf_t *cf, ngx_http_loyalty_program_t *program)
 
     draws->program = program;
     program->draws = draws;
+    ngx_queue_init(&draws->asks);
 
     return draws;
 }

@@ -74,10 +74,11 @@ typedef struct {
 
 /*
  * Calls the room once a second in the one worker that leads, and at once
- * when the last step said so.  A step may be asynchronous: the next one is
- * not begun before ngx_http_loyalty_tick_done().  Every step is idempotent,
- * its state is in Redis alone: another leader goes on in the middle, and
- * twice the same step by two that both believe to lead does no harm.
+ * when the last step said so; now is Redis's time.  A step may be
+ * asynchronous: the next one is not begun before ngx_http_loyalty_tick_done().
+ * Every step is idempotent, its state is in Redis alone: another leader goes
+ * on in the middle, and twice the same step by two that both believe to lead
+ * does no harm.
  */
 typedef void (*ngx_http_loyalty_tick_pt)(ngx_http_loyalty_campaign_t *campaign,
     int64_t now);
@@ -111,6 +112,10 @@ struct ngx_http_loyalty_campaign_s {
                                                      on the beacon alone: its
                                                      seed is Z */
     ngx_http_loyalty_tick_pt      tick;           /* or NULL */
+    const char                   *stage;          /* written by the tick:
+                                                     closing, closed, waiting,
+                                                     drawn; NULL: by the
+                                                     clock */
     ngx_str_t                     state;          /* what follows the common
                                                      part in a new G:s */
 
@@ -143,6 +148,7 @@ struct ngx_http_loyalty_campaign_s {
     ngx_array_t                   eligible;       /* of member fields */
     ngx_http_loyalty_listener_t   variables;      /* eligible $variable ... */
     ngx_array_t                  *excluded;       /* of ngx_str_t, sorted */
+    void                         *chain;          /* of this version */
     ngx_http_loyalty_run_t       *run;            /* a worker's */
 };
 
@@ -422,11 +428,16 @@ ngx_int_t ngx_http_loyalty_campaign_used(
 
 /* ---- for the admin API, in any worker ---- */
 
-/* a token that was posted; NGX_DECLINED: error says what is wrong with it */
+/*
+ * A token that was posted, DER; hash is that of the note, NULL: of manifest
+ * KEY.  NGX_OK: the handler will be called, with the time of the earliest
+ * token as length, or NGX_DECLINED: its version would govern an epoch that
+ * has begun.  NGX_DECLINED: error says what is wrong with it.
+ */
 ngx_int_t ngx_http_loyalty_campaign_token(
     ngx_http_loyalty_campaign_t *campaign, ngx_pool_t *pool,
-    const char *kind, uint32_t key, ngx_str_t *token, ngx_str_t *error,
-    ngx_http_loyalty_publish_pt handler, void *data);
+    const char *kind, uint32_t key, const u_char *hash, ngx_str_t *token,
+    ngx_str_t *error, ngx_http_loyalty_publish_pt handler, void *data);
 
 /* pause and resume; *length in the handler is 1 when nothing changed */
 ngx_int_t ngx_http_loyalty_campaign_pause(
@@ -436,9 +447,6 @@ ngx_int_t ngx_http_loyalty_campaign_pause(
 
 /* ---- for the module ---- */
 
-/* when loyalty_program is closed, after the rules' init */
-ngx_int_t ngx_http_loyalty_draws_init(ngx_conf_t *cf,
-    ngx_http_loyalty_program_t *program);
 ngx_int_t ngx_http_loyalty_draws_init_process(ngx_cycle_t *cycle,
     ngx_http_loyalty_program_t *program);
 void ngx_http_loyalty_draws_exit_process(ngx_cycle_t *cycle,

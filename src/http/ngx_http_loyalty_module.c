@@ -8,6 +8,7 @@
 
 #include "ngx_http_loyalty_http.h"
 #include "ngx_http_loyalty_beacon.h"
+#include "ngx_http_loyalty_draws.h"
 
 
 /* a program's name where it was used */
@@ -70,6 +71,13 @@ static ngx_command_t  ngx_http_loyalty_commands[] = {
       ngx_http_loyalty_api,
       NGX_HTTP_LOC_CONF_OFFSET,
       NGX_HTTP_LOYALTY_ADMIN_API,
+      NULL },
+
+    { ngx_string("loyalty_proof"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_loyalty_api,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      NGX_HTTP_LOYALTY_PROOF_API,
       NULL },
 
     { ngx_string("loyalty_actor"),
@@ -197,6 +205,9 @@ ngx_http_loyalty_api_handler(ngx_uint_t api)
 
     case NGX_HTTP_LOYALTY_ADMIN_API:
         return ngx_http_loyalty_admin_api;
+
+    case NGX_HTTP_LOYALTY_PROOF_API:
+        return ngx_http_loyalty_proof;
 
     default: /* NGX_HTTP_LOYALTY_METRICS_API */
         return ngx_http_loyalty_metrics;
@@ -510,6 +521,8 @@ ngx_http_loyalty_init_process(ngx_cycle_t *cycle)
             || ngx_http_loyalty_pools_init_process(cycle, program[i])
                != NGX_OK
             || ngx_http_loyalty_beacon_init_process(cycle, program[i])
+               != NGX_OK
+            || ngx_http_loyalty_draws_init_process(cycle, program[i])
                != NGX_OK)
         {
             return NGX_ERROR;
@@ -543,6 +556,7 @@ ngx_http_loyalty_exit_process(ngx_cycle_t *cycle)
     program = lmcf->programs.elts;
 
     for (i = 0; i < lmcf->programs.nelts; i++) {
+        ngx_http_loyalty_draws_exit_process(cycle, program[i]);
         ngx_http_loyalty_beacon_exit_process(program[i]);
         ngx_http_loyalty_redis_exit_process(cycle, program[i]);
     }

@@ -1,0 +1,189 @@
+/*
+ * What others ask of a campaign beside its play: an addition to one of its
+ * published files, a pause.
+ */
+
+#include "ngx_http_loyalty_draws_private.h"
+
+
+static ngx_int_t ngx_http_loyalty_publish_answer(ngx_http_loyalty_ask_t *ask,
+    ngx_http_loyalty_reply_t *reply, int64_t *length);
+static ngx_int_t ngx_http_loyalty_pause_answer(ngx_http_loyalty_ask_t *ask,
+    ngx_http_loyalty_reply_t *reply, int64_t *length);
+
+
+ngx_http_loyalty_ask_t *
+ngx_http_loyalty_ask(ngx_http_loyalty_campaign_t *campaign,
+    ngx_http_loyalty_answered_pt answered,
+    ngx_http_loyalty_publish_pt handler, void *data)
+{
+    ngx_http_loyalty_ask_t  *ask;
+
+    ask = ngx_alloc(sizeof(ngx_http_loyalty_ask_t), ngx_cycle->log);
+    if (ask == NULL) {
+        return NULL;
+    }
+
+    ask->campaign = campaign;
+    ask->op = NULL;
+    ask->answered = answered;
+    ask->handler = handler;
+    ask->data = data;
+
+    ngx_queue_insert_tail(&campaign->program->draws->asks, &ask->queue);
+
+    return ask;
+}
+
+
+void
+ngx_http_loyalty_ask_free(ngx_http_loyalty_ask_t *ask)
+{
+    if (ask->op != NULL) {
+        ngx_http_loyalty_redis_detach(ask->op);
+    }
+
+    ngx_queue_remove(&ask->queue);
+    ngx_free(ask);
+}
+
+
+void
+ngx_http_loyalty_ask_answered(void *data, ngx_http_loyalty_status_e status,
+    ngx_http_loyalty_reply_t *reply)
+{
+    ngx_http_loyalty_ask_t *ask = data;
+
+    void                         *own;
+    int64_t                       length;
+    ngx_int_t                     rc;
+    ngx_http_loyalty_publish_pt   handler;
+
+    ask->op = NULL;
+    length = 0;
+
+    rc = (status == NGX_HTTP_LOYALTY_REPLY && reply->n > 0
+          && reply->values[0].data != NULL)
+         ? ask->answered(ask, reply, &length) : NGX_ERROR;
+
+    handler = ask->handler;
+    own = ask->data;
+
+    ngx_http_loyalty_ask_free(ask);
+
+    handler(own, rc, length);
+}
+
+
+ngx_int_t
+ngx_http_loyalty_campaign_publish(ngx_http_loyalty_campaign_t *campaign,
+    const char *file, int64_t at, ngx_str_t *bytes,
+    ngx_http_loyalty_publish_pt handler, void *data)
+{
+    size_t                      size;
+    u_char                      name[64], buf[NGX_HTTP_LOYALTY_CAMPAIGN_KEY];
+    ngx_str_t                   key, arg;
+    loyalty_mpw_t               w;
+    ngx_http_loyalty_ask_t     *ask;
+    ngx_http_loyalty_status_e   status;
+
+    if (ngx_strlen(file) > sizeof(name) - sizeof("f:")) {
+        return NGX_ERROR;
+    }
+
+    ngx_sprintf(name, "f:%s%Z", file);
+    ngx_http_loyalty_campaign_key(campaign, (char *) name, -1, buf, &key);
+
+    size = bytes->len + 32;
+
+    arg.data = ngx_alloc(size, ngx_cycle->log);
+    if (arg.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    loyalty_mpw_init(&w, arg.data, size);
+    loyalty_mpw_int(&w, at);
+    loyalty_mpw_str(&w, bytes->data, bytes->len);
+    arg.len = w.pos - w.start;
+
+    ask = ngx_http_loyalty_ask(campaign, ngx_http_loyalty_publish_answer,
+                               handler, data);
+
+    if (ask != NULL) {
+        ask->op = ngx_http_loyalty_redis_call(campaign->program,
+                                 NGX_HTTP_LOYALTY_BULK,
+                                 ngx_http_loyalty_campaign_partition(campaign),
+                                 NGX_HTTP_LOYALTY_FN_PUBLISH, 1, &key, &arg,
+                                 ngx_http_loyalty_ask_answered, ask, &status);
+
+        if (ask->op == NULL) {
+            ngx_http_loyalty_ask_free(ask);
+            ask = NULL;
+        }
+    }
+
+    ngx_free(arg.data);
+
+    return (ask != NULL) ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_publish_answer(ngx_http_loyalty_ask_t *ask,
+    ngx_http_loyalty_reply_t *reply, int64_t *length)
+{
+    if (ngx_http_loyalty_reply_numbers(reply, 1, 1, length) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return (reply->values[0].data[0] == 'N') ? NGX_OK : NGX_DECLINED;
+}
+
+
+ngx_int_t
+ngx_http_loyalty_campaign_pause(ngx_http_loyalty_campaign_t *campaign,
+    ngx_uint_t paused, ngx_http_loyalty_publish_pt handler, void *data)
+{
+    u_char                      buf[NGX_HTTP_LOYALTY_CAMPAIGN_KEY], text[16];
+    ngx_str_t                   key, arg;
+    loyalty_mpw_t               w;
+    ngx_http_loyalty_ask_t     *ask;
+    ngx_http_loyalty_status_e   status;
+
+    ngx_http_loyalty_campaign_key(campaign, "s", -1, buf, &key);
+
+    loyalty_mpw_init(&w, text, sizeof(text));
+    loyalty_mpw_int(&w, paused ? 1 : 0);
+
+    arg.data = text;
+    arg.len = w.pos - w.start;
+
+    ask = ngx_http_loyalty_ask(campaign, ngx_http_loyalty_pause_answer,
+                               handler, data);
+    if (ask == NULL) {
+        return NGX_ERROR;
+    }
+
+    ask->op = ngx_http_loyalty_redis_call(campaign->program,
+                                 NGX_HTTP_LOYALTY_INTERACTIVE,
+                                 ngx_http_loyalty_campaign_partition(campaign),
+                                 NGX_HTTP_LOYALTY_FN_PAUSE, 1, &key, &arg,
+                                 ngx_http_loyalty_ask_answered, ask, &status);
+
+    if (ask->op == NULL) {
+        ngx_http_loyalty_ask_free(ask);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_pause_answer(ngx_http_loyalty_ask_t *ask,
+    ngx_http_loyalty_reply_t *reply, int64_t *length)
+{
+    *length = (reply->values[0].data[0] != 'N');
+
+    return NGX_OK;
+}
