@@ -32,13 +32,15 @@ challenge offer {
 streak    Days { on purchase; every day; }
 END
 
-my $lua = -e '/usr/lib/nginx/modules/ngx_http_lua_module.so'
+my $modules = '/usr/lib/nginx/modules';
+my $lua = -e "$modules/ngx_http_lua_module.so"
           && ($ENV{LOYALTY_MODULE} // '') ne 'static';
 
 my $t = Loyalty::Test->new(start => 0,
     program => $program,
-    modules => ($lua ? "load_module modules/ndk_http_module.so;\n"
-                       . "load_module modules/ngx_http_lua_module.so;\n" : '')
+    modules => ($lua ? "load_module $modules/ndk_http_module.so;\n"
+                       . "load_module $modules/ngx_http_lua_module.so;\n"
+                       : '')
                . 'load_module %%MODULE%%;',
     files => { 'page.html' => "static page\n",
                'ssi.html' => '<!--# echo var="loyalty_status" -->,'
@@ -166,7 +168,6 @@ location /off/ {
     try_files /page.html =404;
 }
 END
-    $lua ? (main => 'env X=1;') : (),
 );
 
 if ($lua) {

@@ -17,8 +17,8 @@
 
 ngx_int_t ngx_http_loyalty_access(ngx_http_request_t *r, ngx_str_t *detail);
 
-/* body: its raw bytes, of a request without one empty; NULL: they are in r->request_body, in memory or in a
-   file, or there are none */
+/* body: its raw bytes, none of a request without one; NULL: they are in
+   r->request_body, in memory or in a file */
 ngx_int_t ngx_http_loyalty_access_body(ngx_http_request_t *r,
     ngx_str_t *body, ngx_str_t *detail);
 
