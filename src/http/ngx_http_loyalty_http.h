@@ -229,6 +229,11 @@ ngx_int_t ngx_http_loyalty_balances_json(ngx_http_loyalty_program_t *program,
     ngx_http_loyalty_record_t *record, loyalty_out_t *out);
 
 
+/* dump.c: sets program->dump, and shows it with nginx -T; from
+   init_main_conf */
+ngx_int_t ngx_http_loyalty_dump(ngx_conf_t *cf,
+    ngx_http_loyalty_program_t *program);
+
 /* pools.c: asks how many codes are left, from the module's init_process */
 ngx_int_t ngx_http_loyalty_pools_init_process(ngx_cycle_t *cycle,
     ngx_http_loyalty_program_t *program);

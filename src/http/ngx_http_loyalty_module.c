@@ -362,7 +362,8 @@ ngx_http_loyalty_init_main_conf(ngx_conf_t *cf, void *conf)
     for (i = 0; i < lmcf->programs.nelts; i++) {
         if (ngx_http_loyalty_variables_check(cf, program[i]) != NGX_OK
             || ngx_http_loyalty_redis_check(cf, program[i]) != NGX_OK
-            || ngx_http_loyalty_beacon_check(cf, program[i]) != NGX_OK)
+            || ngx_http_loyalty_beacon_check(cf, program[i]) != NGX_OK
+            || ngx_http_loyalty_dump(cf, program[i]) != NGX_OK)
         {
             return NGX_CONF_ERROR;
         }

@@ -414,6 +414,16 @@ ngx_http_loyalty_names(ngx_pool_t *pool, ngx_http_loyalty_program_t *program)
         pair[1].len = p - pair[1].data;
     }
 
+    /* and the program itself, for loyalty-check */
+
+    pair = ngx_array_push_n(names, 2);
+    if (pair == NULL) {
+        return NULL;
+    }
+
+    ngx_str_set(&pair[0], "conf");
+    pair[1] = program->dump;
+
     return names;
 }
 

@@ -350,6 +350,8 @@ struct ngx_http_loyalty_program_s {
                                                      a slot of their own that
                                                      awards of events reach */
     ngx_array_t                   pools;          /* of _pool_t * */
+    ngx_str_t                     dump;           /* in JSON, for
+                                                     loyalty-check */
     ngx_array_t                   variables;      /* of _variable_t */
     ngx_array_t                   types;          /* private to program/ */
     ngx_str_t                     constants;      /* msgpack, internals.md */
@@ -562,8 +564,8 @@ ngx_uint_t ngx_http_loyalty_keys(ngx_http_loyalty_program_t *program,
     ngx_str_t *member, u_char *buf, ngx_str_t keys[4]);
 
 
-/* names of everything hashed: pairs (8 hex digits, words) for {PROGRAM}:names;
-   an array of ngx_str_t, even length */
+/* names of everything hashed: pairs (8 hex digits, words) for {PROGRAM}:names,
+   and last ("conf", the program's dump); an array of ngx_str_t, even length */
 ngx_array_t *ngx_http_loyalty_names(ngx_pool_t *pool,
     ngx_http_loyalty_program_t *program);
 

@@ -1,0 +1,272 @@
+package Loyalty::Conf;
+
+# Programs as nginx -T shows them, and the difference between two of one
+# name, in words.
+#
+#     my @programs = Loyalty::Conf::programs(conf => 'nginx.conf');
+#     my @found = Loyalty::Conf::differences($program, $known);
+#         # [ 1 when something is lost or refused, text ], ...
+
+use strict;
+use warnings;
+
+use JSON::PP ();
+use Time::Local ();
+
+
+sub parse { return JSON::PP->new->utf8->decode($_[0]) }
+
+
+sub programs {
+    my (%opt) = @_;
+    my @command = ($opt{nginx} // 'nginx', '-T',
+                   defined $opt{conf} ? ('-c', _absolute($opt{conf})) : (),
+                   defined $opt{prefix} ? ('-p', $opt{prefix}) : ());
+
+    my $pid = open my $out, '-|';
+    defined $pid or die "fork: $!\n";
+
+    if (!$pid) {
+        open STDERR, '>&', \*STDOUT;
+        exec { $command[0] } @command or exit 127;
+    }
+
+    my $text = do { local $/; <$out> } // '';
+    close $out;
+
+    if ($?) {
+        my @said = $text =~ /^(.*\[(?:emerg|alert)\].*)$/mg;
+        die join("\n", @said ? @said : "cannot run @command"), "\n";
+    }
+
+    return map { parse($_) }
+           $text =~ /^# configuration file loyalty_program [\w-]+:\n# (\{.*)$/mg;
+}
+
+
+sub _absolute {
+    my ($file) = @_;
+
+    return $file if $file =~ m{^/};
+
+    require Cwd;
+    return Cwd::getcwd() . "/$file";
+}
+
+
+sub differences {
+    my ($new, $old) = @_;
+
+    return [ 0, 'no nginx has run this program on that Redis yet' ]
+        if !defined $old;
+
+    return (_program($new, $old), _wallets($new, $old), _tiers($new, $old),
+            _rules($new, $old), _draws($new, $old));
+}
+
+
+sub _program {
+    my ($new, $old) = @_;
+    my @found;
+
+    push @found, [ 1, "timezone is $new->{timezone}, was $old->{timezone}: "
+        . 'days, weeks and months begin at other instants, streaks and '
+        . 'challenges under way may gain or lose one' ]
+        if $new->{timezone} ne $old->{timezone};
+
+    push @found, [ 1, "money has $new->{decimals} decimals, had "
+        . "$old->{decimals}: amounts that are remembered would be read as "
+        . 'others' ] if $new->{decimals} != $old->{decimals};
+
+    push @found, [ 1, 'remember is shorter: a repeat or a reversal of an '
+        . 'older event is no longer recognised' ]
+        if $new->{remember} < $old->{remember};
+
+    return @found;
+}
+
+
+sub _by_name {
+    my ($list) = @_;
+
+    return map { $_->{name} => $_ } @$list;
+}
+
+
+sub _wallets {
+    my ($new, $old) = @_;
+    my %new = _by_name($new->{wallets});
+    my %old = _by_name($old->{wallets});
+    my @found;
+
+    for my $name (sort keys %new) {
+        push @found, [ 0, "wallet $name is new" ] if !$old{$name};
+    }
+
+    for my $name (sort keys %old) {
+        if (!$new{$name}) {
+            push @found, [ 1, "wallet $name is gone: balances stay in Redis "
+                . 'and are not shown' ];
+
+        } elsif ($old{$name}{negative} && !$new{$name}{negative}) {
+            push @found, [ 0, "wallet $name may no longer go below zero" ];
+        }
+    }
+
+    push @found, [ 1, 'the first wallet is another one: tiers stand on its '
+        . 'lifetime points' ]
+        if @{$new->{tiers}} && @{$old->{wallets}}
+           && $new->{wallets}[0]{name} ne $old->{wallets}[0]{name};
+
+    return @found;
+}
+
+
+sub _tiers {
+    my ($new, $old) = @_;
+    my ($now, $was) = map {
+        join ', ', map { "$_->{name} $_->{threshold} x "
+                         . $_->{multiplier} / 10000 } @{$_->{tiers}}
+    } $new, $old;
+
+    return $now eq $was ? ()
+        : [ 0, "tiers are " . ($now || 'none') . '; were ' . ($was || 'none')
+               . ': members move at their next event' ];
+}
+
+
+# a rule without its name, to know a renamed one by
+sub _nameless {
+    my ($rule) = @_;
+    my $text = $rule->{canonical};
+
+    $text =~ s/^(\w+) \Q$rule->{name}\E(?= |$)/$1/ if length $rule->{name};
+
+    return $text;
+}
+
+
+sub _rules {
+    my ($new, $old) = @_;
+    my %new = map { $_->{canonical} => $_ } @{$new->{rules}};
+    my %old = map { $_->{canonical} => $_ } @{$old->{rules}};
+    my @added = grep { !$old{$_->{canonical}} } @{$new->{rules}};
+    my @gone = grep { !$new{$_->{canonical}} } @{$old->{rules}};
+    my @found;
+
+    # draws have a comparison of their own
+    @added = grep { !_is_draw($_) } @added;
+    @gone = grep { !_is_draw($_) } @gone;
+
+    for my $rule (@{$new->{rules}}) {
+        my $was = $old{$rule->{canonical}};
+
+        push @found, [ 0, "$rule->{reason}: its goal, awards, limits or "
+            . 'freezes are others, for what is open, too' ]
+            if $was && !_is_draw($rule) && $was->{blob} ne $rule->{blob};
+    }
+
+    for my $rule (@added) {
+        my ($changed) = grep { length $rule->{name}
+                               && $_->{reason} eq $rule->{reason} } @gone;
+        my ($renamed) = grep { length $rule->{name}
+                               && $_->{game} eq $rule->{game}
+                               && _nameless($_) eq _nameless($rule) } @gone;
+
+        if ($changed) {
+            push @found, [ 1, "$rule->{reason} is another rule: it starts "
+                . "anew for everybody\n      was $changed->{canonical}\n"
+                . "      is  $rule->{canonical}" ];
+            @gone = grep { $_ != $changed } @gone;
+
+        } elsif ($renamed) {
+            push @found, [ 1, "$renamed->{reason} is renamed to "
+                . "$rule->{name}: it starts anew for everybody" ];
+            @gone = grep { $_ != $renamed } @gone;
+
+        } else {
+            push @found, [ 0, _called($rule) . ' is new' ];
+        }
+    }
+
+    push @found, map { [ $_->{game} eq 'earn' ? 0 : 1, _called($_)
+        . ' is gone' . ($_->{game} eq 'earn' ? '' : ': what members have in '
+        . 'it stays in Redis and is not shown') ] } @gone;
+
+    return @found;
+}
+
+
+sub _called {
+    my ($rule) = @_;
+
+    return length $rule->{name} ? $rule->{reason} : "\"$rule->{canonical}\"";
+}
+
+
+sub _is_draw {
+    return $_[0]{game} eq 'instant_win' || $_[0]{game} eq 'sweepstakes';
+}
+
+
+sub _draws {
+    my ($new, $old) = @_;
+    my %new = map { $_->{cid} => $_ } @{$new->{draws}};
+    my %old = map { $_->{cid} => $_ } @{$old->{draws}};
+    my @found;
+
+    for my $draw (@{$new->{draws}}) {
+        my $was = $old{$draw->{cid}};
+        my $name = "$draw->{game} $draw->{name}";
+        my $version = $old->{registered}{$draw->{cid}} // 0;
+
+        if ($draw->{version} < $version) {
+            push @found, [ 1, "$name has version $draw->{version}, and "
+                . "version $version is registered: it would answer "
+                . 'stale_configuration' ];
+
+        } elsif ($draw->{version} > $version + 1) {
+            push @found, [ 1, "$name has version $draw->{version}, and "
+                . ($version ? "version $version" : 'none')
+                . ' is registered: version ' . ($version + 1) . ' comes '
+                . 'next' ];
+
+        } elsif ($draw->{version} == $version && $was
+                 && $was->{version} == $version && _changed($draw, $was))
+        {
+            push @found, [ 1, "$name has other " . _changed($draw, $was)
+                . ' than version ' . $version . ', which is registered: write '
+                . '"version ' . ($version + 1) . ';" or it would answer '
+                . 'rules_changed' ];
+
+        } elsif (!$was) {
+            push @found, [ 0, "$name is a new campaign" ];
+
+        } elsif ($draw->{version} > $version) {
+            push @found, [ 0, "$name has a new version $draw->{version}" ];
+        }
+    }
+
+    for my $draw (@{$old->{draws}}) {
+        next if $new{$draw->{cid}};
+
+        my $ended = $draw->{close} < time() * 1000;
+
+        push @found, [ $ended ? 0 : 1, "$draw->{game} $draw->{name} is gone"
+            . ($ended ? '' : ' before its close: nobody closes or draws it, '
+               . 'or another open makes it another campaign') ];
+    }
+
+    return @found;
+}
+
+
+sub _changed {
+    my ($new, $old) = @_;
+    my @what = grep { $new->{$_} ne $old->{$_} } qw(terms prizes rules);
+
+    return join ', ', @what;
+}
+
+
+1;

@@ -1,0 +1,111 @@
+#!/usr/bin/perl
+
+# loyalty-check: what a reload would change, before it does; and nginx -T,
+# which it stands on.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Loyalty::Test;
+use Test::More;
+
+
+my $first = <<'EOC';
+    wallet points negative=on;
+    tier bronze 0;  tier silver 100;
+    timezone Europe/Madrid;
+    earn purchase points 1 per=1.00;
+    challenge coffee { on purchase;  goal 5;  award points 50; }
+    challenge tea    { on purchase;  goal 3;  every week; }
+    streak daily     { on visit;     every day; }
+    reward mug       { cost points 5; }
+EOC
+
+my $t = Loyalty::Test->new(program => $first);
+
+is($t->event({ id => 'e', member => 'm', type => 'purchase',
+               amount => '1.00' })->status, 200, 'the program runs');
+
+my $nginx = $ENV{LOYALTY_NGINX} // '/usr/sbin/nginx';
+
+
+sub check {
+    my ($program, @args) = @_;
+
+    $t->write_file('program.conf', $program);
+
+    my $command = join ' ', $^X, "$FindBin::Bin/../bin/loyalty-check",
+        '--nginx', $nginx, '--prefix', $t->dir, '--conf',
+        $t->dir . '/nginx.conf', '--redis', 'unix:' . $t->dir . '/redis.sock',
+        @args, '2>&1';
+    my $said = `$command`;
+
+    return ($? >> 8, $said);
+}
+
+
+sub found {
+    my ($from, $to, $status, $pattern, $name) = @_;
+
+    (my $program = $first) =~ s/$from/$to/ or die $name;
+
+    my ($exit, $said) = check($program);
+
+    is($exit, $status, "$name: exit status");
+    like($said, $pattern, "$name: in words");
+    unlike($said, qr/no difference/, "$name: a difference");
+}
+
+
+my ($exit, $said) = check($first);
+is($exit, 0, 'the same program');
+is($said, "program shop\n  no difference\n", 'no difference');
+
+found('goal 5', 'goal 6', 0, qr/^  challenge coffee: its goal, awards/m,
+      'another goal');
+found('every week', 'every month', 1,
+      qr/^! challenge tea is another rule: it starts anew.*\n\s+was challenge tea .*week\n\s+is  challenge tea .*month/m,
+      'another period');
+found('challenge tea ', 'challenge mate ', 1,
+      qr/^! challenge tea is renamed to mate: it starts anew/m,
+      'another name');
+found('streak daily.*\n', '', 1, qr/^! streak daily is gone: what members/m,
+      'a streak that is gone');
+found('reward mug', "badge b;\n    reward mug", 0, qr/^  badge b is new/m,
+      'a new badge');
+found('Madrid', 'Paris', 1,
+      qr/^! timezone is Europe\/Paris, was Europe\/Madrid/m,
+      'another timezone');
+found('wallet points negative=on;', "money EUR 3; wallet points;", 1,
+      qr/^! money has 3 decimals, had 2/m, 'another money');
+found('wallet points negative=on;', "wallet points;", 0,
+      qr/^  wallet points may no longer go below zero/m, 'a wallet');
+found('tier silver 100', 'tier gold 500', 0,
+      qr/^  tiers are bronze 0 x 1, gold 500 x 1; were bronze 0 x 1, silver/m,
+      'another tier');
+found('earn purchase.*', '', 0, qr/^  "earn points .* on purchase" is gone/m,
+      'no points any more');
+found('per=1.00', 'per=2.00', 0, qr/^  "earn points .* den 200 .*" is new/m,
+      'fewer points');
+
+($exit, $said) = check("    nonsense;\n");
+is($exit, 2, 'a broken configuration');
+like($said, qr/\[emerg\].* unknown directive "nonsense" in .*program\.conf:1/,
+     'as nginx says it');
+
+($exit, $said) = check($first, '--program', 'other');
+is($exit, 2, 'a program that is not there');
+
+$t->redis->call('FLUSHALL');
+($exit, $said) = check($first);
+is($exit, 0, 'an empty Redis');
+like($said, qr/no nginx has run this program/, 'is said to be');
+
+my $dump = `$nginx -T -p @{[$t->dir]} -c @{[$t->dir]}/nginx.conf 2>/dev/null`;
+like($dump, qr/^# configuration file loyalty_program shop:\n# \{"program":"shop"/m,
+     'nginx -T shows the program');
+
+done_testing();
