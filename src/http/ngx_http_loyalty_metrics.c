@@ -225,6 +225,14 @@ static const ngx_http_loyalty_metric_t  ngx_http_loyalty_metrics_table[] = {
       "Rounds whose signature relays, or the admin, disagree on.", NULL, NULL,
       NGX_HTTP_LOYALTY_STAT_BEACON_DISAGREEMENTS },
 
+    { "timestamp_fetches_total", "counter",
+      "Timestamps that the authority was asked for.", NULL, NULL,
+      NGX_HTTP_LOYALTY_STAT_STAMP_FETCHES },
+
+    { "timestamp_failures_total", "counter",
+      "Those that brought no token that can be used.", NULL, NULL,
+      NGX_HTTP_LOYALTY_STAT_STAMP_FAILURES },
+
     { NULL, NULL, NULL, NULL, NULL, NGX_HTTP_LOYALTY_STATS }
 };
 

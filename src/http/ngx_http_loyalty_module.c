@@ -9,6 +9,7 @@
 #include "ngx_http_loyalty_http.h"
 #include "ngx_http_loyalty_beacon.h"
 #include "ngx_http_loyalty_draws.h"
+#include "ngx_http_loyalty_timestamp.h"
 
 
 /* a program's name where it was used */
@@ -363,6 +364,7 @@ ngx_http_loyalty_init_main_conf(ngx_conf_t *cf, void *conf)
         if (ngx_http_loyalty_variables_check(cf, program[i]) != NGX_OK
             || ngx_http_loyalty_redis_check(cf, program[i]) != NGX_OK
             || ngx_http_loyalty_beacon_check(cf, program[i]) != NGX_OK
+            || ngx_http_loyalty_timestamp_check(cf, program[i]) != NGX_OK
             || ngx_http_loyalty_dump(cf, program[i]) != NGX_OK)
         {
             return NGX_CONF_ERROR;
@@ -558,6 +560,7 @@ ngx_http_loyalty_exit_process(ngx_cycle_t *cycle)
 
     for (i = 0; i < lmcf->programs.nelts; i++) {
         ngx_http_loyalty_draws_exit_process(cycle, program[i]);
+        ngx_http_loyalty_timestamp_exit_process(program[i]);
         ngx_http_loyalty_beacon_exit_process(program[i]);
         ngx_http_loyalty_redis_exit_process(cycle, program[i]);
     }

@@ -8,37 +8,25 @@ package Loyalty::FakeRelay;
 #     ... beacon drand_quicknet from=http://127.0.0.1:%%PORT_one%% ...
 #     $relay->mode('lie');
 #
-# It listens on the test's port of that name.  How it answers from now on, or
-# always where the URL says so with "/as/MODE" or "/as/MODE/VALUE":
-#     ok          as it should, or as the URL says
-#     well        as it should, whatever the URL says
-#     slow S      the same after S seconds
-#     chunked, dribble (byte by byte), closed (without a length)
+# Modes beside those of Loyalty::FakeHTTP:
 #     lie         a randomness that is not the signature's hash
 #     other       another signature, with its hash: "other WORD" for more of
 #                 them
 #     wrong       another round
 #     early       404, always;  late N: 404 in the first N ms of a round
-#     status N    that status, and a good body
-#     redirect    302
-#     garbage     no HTTP;  html: no JSON
-#     huge        a body of 1 MB;  head: a head of 1 MB
-#     cut         half of a good response
-#     hangup      no response
-#     stall       never anything
+#     html        no JSON
 #
 #     $relay->requests      numbers of the rounds that were asked for
-#     $relay->stop  $relay->start
 #     Loyalty::FakeRelay::signature($round, $word)      bytes
 #     Loyalty::FakeRelay::round_at($seconds)  newest round then
 
 use strict;
 use warnings;
 
+use parent 'Loyalty::FakeHTTP';
+
 use Digest::SHA qw(sha256 sha256_hex);
-use IO::Socket::INET;
-use POSIX ();
-use Time::HiRes qw(time sleep);
+use Time::HiRes qw(time);
 
 my $chain = '52db9ba70e0cc0f6eaf7803dd07447a1f5477735fd3f661792ba94600c84e971';
 
@@ -56,105 +44,10 @@ my %real = (
 );
 
 
-sub new {
-    my ($class, $t, $name) = @_;
-
-    my $self = bless {
-        t => $t, name => $name, port => $t->port($name), owner => $$,
-        log => $t->dir . "/relay-$name.log",
-        file => $t->dir . "/relay-$name.mode",
-    }, $class;
-
-    $self->mode('ok');
-
-    return $self->start;
-}
-
-
-sub start {
-    my ($self) = @_;
-
-    my $listen = IO::Socket::INET->new(Listen => 64, ReuseAddr => 1,
-        LocalAddr => '127.0.0.1', LocalPort => $self->{port})
-        or die "cannot listen for FakeRelay: $!\n";
-
-    my $pid = fork;
-    defined $pid or die "fork: $!";
-
-    if (!$pid) {
-        setpgrp 0, 0;
-        $SIG{TERM} = 'DEFAULT';
-        $SIG{CHLD} = 'IGNORE';
-        open $_, '+<', '/dev/null' for *STDIN, *STDOUT;
-
-        # with the test, whose end it may not hear of
-        my $parent = getppid;
-        local $SIG{ALRM} = sub {
-            kill 'KILL', -$$ if getppid != $parent;
-            alarm 1;
-        };
-        alarm 1;
-
-        while (1) {
-            my $sock = $listen->accept or next;
-            my $child = fork // next;
-
-            if (!$child) {
-                alarm 0;
-                close $listen;
-                eval { $self->_serve($sock) };
-                print STDERR "FakeRelay: $@" if $@;
-                POSIX::_exit(0);
-            }
-        }
-    }
-
-    $self->{pid} = $pid;
-    $self->{t}->guard($pid);
-
-    return $self;
-}
-
-
-sub stop {
-    my ($self) = @_;
-
-    my $pid = delete $self->{pid} // return;
-    kill 'KILL', -$pid, $pid;
-    waitpid $pid, 0;
-    $self->{t}->unguard($pid) if defined $self->{t};
-
-    return;
-}
-
-
-sub DESTROY {
-    my ($self) = @_;
-
-    local ($?, $!);
-    $self->stop if $self->{owner} == $$;
-    return;
-}
-
-
-# in one step, so that no request sees half of it
-sub mode {
-    my ($self, $mode) = @_;
-
-    open my $fh, '>', "$self->{file}.new" or die "$self->{file}: $!";
-    print {$fh} $mode;
-    close $fh or die "$self->{file}: $!";
-    rename "$self->{file}.new", $self->{file} or die "$self->{file}: $!";
-
-    return;
-}
-
-
 sub requests {
     my ($self) = @_;
 
-    open my $fh, '<', $self->{log} or return;
-    return map { m{^GET /\S*/public/(\d+) } ? $1 : () } <$fh>;
+    return map { m{^GET /\S*/public/(\d+) } ? $1 : () } $self->lines;
 }
 
 
@@ -174,64 +67,21 @@ sub signature {
 }
 
 
-sub _serve {
-    my ($self, $sock) = @_;
+sub respond {
+    my ($self, $head, $body, $mode, $value) = @_;
 
-    $sock->autoflush(1);
-
-    my $head = '';
-    while ($head !~ /\r\n\r\n/) {
-        sysread($sock, $head, 4096, length $head) or return;
-
-        if ($head !~ /^G/) {
-            print {$sock} _http(400, 'Bad Request', "no HTTP\n");
-            return;
-        }
-    }
-
-    open my $log, '>>', $self->{log} or die "$self->{log}: $!";
-    syswrite $log, ($head =~ /^([^\r\n]*)/)[0] . " \n";
-
-    open my $fh, '<', $self->{file} or die "$self->{file}: $!";
-    my ($mode, $value) = split ' ', scalar <$fh>;
-
-    ($mode, $value) = ($1, $2)
-        if $mode eq 'ok' && $head =~ m{^GET /as/(\w+)(?:/([\w.]+))?/$chain/};
-
-    my $response = $self->_response($head, $mode, $value);
-    return if !defined $response;
-
-    if ($mode eq 'dribble') {
-        for (split //, $response) {
-            print {$sock} $_ or return;
-            sleep 0.0003;
-        }
-    } else {
-        print {$sock} $response;
-    }
-
-    return;
-}
-
-
-sub _response {
-    my ($self, $head, $mode, $value) = @_;
-
-    my ($round) = $head =~ m{^GET (?:/[\w.]+)*/$chain/public/(\d+|latest) HTTP/1\.[01]\r\n};
-    return _http(404, 'Not Found', "no such path\n") if !defined $round;
+    my ($round) = $head =~ m{^GET (?:/[\w.]+)*/$chain/public/(\d+|latest) };
+    return $self->http(404, "no such path\n") if !defined $round;
 
     my $newest = round_at(time);
     $round = $newest if $round eq 'latest';
     my $age = (time * 1000 - 1692803367000) - ($round - 1) * 3000;
 
-    if ($mode eq 'stall') { sleep 3600; return }
-    return if $mode eq 'hangup';
-
-    sleep $value if $mode eq 'slow';
-
-    return _http(404, 'Not Found', "{}")
+    return $self->http(404, '{}')
         if $round > $newest || $mode eq 'early'
            || $mode eq 'late' && $age < $value;
+
+    return $self->http(200, '<html>no</html>') if $mode eq 'html';
 
     my $sig = signature($round, $mode eq 'other' ? $value // 'x' : undef);
     my $randomness = sha256_hex($sig);
@@ -239,43 +89,10 @@ sub _response {
     $randomness =~ tr/0-9/1-90/ if $mode eq 'lie';
     $round++ if $mode eq 'wrong';
 
-    my $json = sprintf '{"round":%d,"randomness":"%s","signature":"%s"}',
-        $round, $randomness, unpack 'H*', $sig;
-
-    return _mode($mode, $value, $json);
-}
-
-
-sub _mode {
-    my ($mode, $value, $json) = @_;
-
-    return "-ERR unknown command\r\n" if $mode eq 'garbage';
-    return _http(200, 'OK', "<html>no</html>") if $mode eq 'html';
-    return _http(200, 'OK', $json . ' ' x 1000000) if $mode eq 'huge';
-    return "HTTP/1.1 200 OK\r\nX: " . 'x' x 1000000 . "\r\n\r\n"
-        if $mode eq 'head';
-    return "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1/\r\n"
-           . "Content-Length: 0\r\n\r\n" if $mode eq 'redirect';
-    return _http($value, 'Status', $json) if $mode eq 'status';
-    return substr _http(200, 'OK', $json), 0, 150 if $mode eq 'cut';
-    return "HTTP/1.0 200 OK\r\n\r\n$json" if $mode eq 'closed';
-
-    if ($mode eq 'chunked') {
-        return "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-               . join('', map { sprintf "%x\r\n%s\r\n", length, $_ }
-                          $json =~ /(.{1,7})/gs)
-               . "0\r\n\r\n";
-    }
-
-    return _http(200, 'OK', $json);
-}
-
-
-sub _http {
-    my ($status, $reason, $body) = @_;
-
-    return "HTTP/1.1 $status $reason\r\nContent-Type: application/json\r\n"
-           . 'Content-Length: ' . length($body) . "\r\n\r\n$body";
+    return $self->http(200,
+        sprintf('{"round":%d,"randomness":"%s","signature":"%s"}',
+                $round, $randomness, unpack 'H*', $sig),
+        'application/json');
 }
 
 
