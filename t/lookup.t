@@ -162,6 +162,16 @@ location /limit/ {
     limit_req_status 429;
     try_files /page.html =404;
 }
+location /api/ {
+    location /api/a/ { loyalty_event_api shop trusted; }
+    location /api/b/ {
+        loyalty_lookup shop member=$arg_m timeout=2s phase=preaccess;
+        loyalty_member $arg_m;
+        loyalty_member_api shop;
+        add_header X-Tier "$loyalty_tier $loyalty_member" always;
+    }
+    loyalty_lookup shop member=$arg_m timeout=2s;
+}
 location /off/ {
     loyalty_lookup off;
     add_header X-Tier "[$loyalty_tier]";
@@ -282,6 +292,12 @@ is(asked(), 0, 'before anybody asks');
 
 is($t->get('/off/?m=ada')->header('X-Tier'), '[]', 'off');
 is(asked(), 0, 'and nobody asks');
+
+is($t->get('/api/a/events?m=ada')->status, 405, 'an API');
+is(asked(), 0, 'does not inherit it');
+is($t->get('/api/b/me?m=bob')->header('X-Tier'), 'bronze bob',
+   'an API with a lookup of its own');
+is(asked(), 2, 'which asks as well');
 
 is(join(' ', map { $t->get('/limit/?m=bob')->status } 1 .. 2), '200 429',
    'limits by tier');

@@ -173,9 +173,17 @@ ngx_http_loyalty_lookup_merge_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_http_loyalty_loc_conf_t  *llcf;
 
-    ngx_conf_merge_ptr_value(conf->lookup, prev->lookup, NULL);
-
     llcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_loyalty_module);
+
+    /* an API reads the member itself */
+
+    if (conf->lookup == NGX_CONF_UNSET_PTR
+        && llcf->api != NGX_HTTP_LOYALTY_NO_API)
+    {
+        conf->lookup = NULL;
+    }
+
+    ngx_conf_merge_ptr_value(conf->lookup, prev->lookup, NULL);
 
     if (conf->lookup != NULL && conf->lookup->member == NULL
         && llcf->member == NULL)
