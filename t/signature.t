@@ -290,7 +290,9 @@ $body = $json->encode(event());
 is(told(post('limit', $body, sign($body, $key{new}))), 200,
    'a signed one is not');
 
-my $log = $t->read_file('sig.log');
+# a line is written when the answer has been read
+my $log;
+$t->wait_for(sub { ($log = $t->read_file('sig.log')) =~ m{^/limit/events}m });
 like($log, qr{^/in/events ok "old"$}m, 'logged: the key');
 like($log, qr{^/in/events ok "till-7.a"$}m, 'logged: another key');
 like($log, qr{^/in/events wrong ""$}m, 'logged: wrong');
