@@ -63,6 +63,7 @@ ngx_int_t ngx_http_loyalty_admin_grant(ngx_http_loyalty_member_ctx_t *ctx);
 ngx_int_t ngx_http_loyalty_admin_codes(ngx_http_loyalty_member_ctx_t *ctx);
 ngx_int_t ngx_http_loyalty_admin_reward_codes(
     ngx_http_loyalty_member_ctx_t *ctx);
+ngx_int_t ngx_http_loyalty_admin_beacon(ngx_http_loyalty_member_ctx_t *ctx);
 ngx_int_t ngx_http_loyalty_admin_stats(ngx_http_loyalty_member_ctx_t *ctx);
 
 
