@@ -369,7 +369,8 @@ sub replace {
 
             $self->token('dq', $k, $note, $t + 2000
                          + (!$try && $dq->{late} ? 600000 : 0)
-                         + ($self->{stamped}{dq} // 0));
+                         + ($self->{stamped}{dq} // 0))
+                if $self->{flags} & 2;
         }
 
         $self->{taken}{$holder->{person}} = 1;
