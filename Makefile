@@ -31,7 +31,8 @@ help:
 	@echo "make fuzz       fuzzers, FUZZ_TIME=60 seconds each"
 	@echo "make lint       compiler warnings, style, Lua, Perl and shell"
 	@echo "make replay     two years of real purchases; REPLAY='--data DIR'"
-	@echo "make bench      measurements; bench-draws: the arithmetic of draws"
+	@echo "make bench      measurements; bench-draws: the arithmetic of draws;"
+	@echo "                bench-verify: loyalty-verify on N=1000000 records"
 	@echo "make stats      statistics of draws, N=1000000 outcomes of each kind,"
 	@echo "                and dieharder, for an hour; DIEHARDER='' for none"
 	@echo "make fsck       proves every member's ledger; REDIS=host:port, PROGRAM="
@@ -46,7 +47,8 @@ deps:
 
 $(BUILD)/sources: FORCE
 	@mkdir -p $(BUILD)
-	@{ ls src/*/*.[ch] src/*/*.lua | grep -v ^src/verify/; grep -l loyalty_library.h src/*/*.c; \
+	@{ ls src/*/*.[ch] src/*/*.lua | grep -v ^src/verify/; \
+	   grep -l loyalty_library.h src/*/*.c; \
 	   grep -h '^ngx_module_t .*{' src/*/*.c; } > $@.$$$$ 2>/dev/null; \
 	 if cmp -s $@.$$$$ $@; then rm $@.$$$$; else mv $@.$$$$ $@; fi
 
@@ -92,6 +94,9 @@ bench:
 	@$(DEPS) build bench
 	@$(MAKE) -s --no-print-directory module
 	@tests/bench/run
+
+bench-verify: verify
+	@perl tests/bench/verify.pl $(N)
 
 bench-draws: $(BUILD)/stats/draws
 	@$<
@@ -252,5 +257,5 @@ FORCE:
 -include $(wildcard $(BUILD)/verify/*.d $(BUILD)/unit/*/*.d $(BUILD)/unit/*.d)
 
 .PHONY: all help deps module module-locked demo demo-stop verify \
-        verify-locked test asan lint bench bench-draws stats replay fsck \
-        clean unit unit-locked fuzz fuzz-run FORCE
+        verify-locked test asan lint bench bench-draws bench-verify stats \
+        replay fsck clean unit unit-locked fuzz fuzz-run FORCE
