@@ -63,8 +63,11 @@ ngx_int_t ngx_http_loyalty_admin_grant(ngx_http_loyalty_member_ctx_t *ctx);
 ngx_int_t ngx_http_loyalty_admin_codes(ngx_http_loyalty_member_ctx_t *ctx);
 ngx_int_t ngx_http_loyalty_admin_reward_codes(
     ngx_http_loyalty_member_ctx_t *ctx);
-ngx_int_t ngx_http_loyalty_admin_beacon(ngx_http_loyalty_member_ctx_t *ctx);
 ngx_int_t ngx_http_loyalty_admin_stats(ngx_http_loyalty_member_ctx_t *ctx);
+ngx_int_t ngx_http_loyalty_admin_beacons(ngx_http_loyalty_member_ctx_t *ctx);
+ngx_int_t ngx_http_loyalty_admin_beacon(ngx_http_loyalty_member_ctx_t *ctx);
+ngx_int_t ngx_http_loyalty_admin_beacon_post(
+    ngx_http_loyalty_member_ctx_t *ctx);
 
 
 #endif /* _NGX_HTTP_LOYALTY_ADMIN_H_INCLUDED_ */

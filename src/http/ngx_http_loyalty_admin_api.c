@@ -44,7 +44,13 @@ static ngx_http_loyalty_member_path_t  ngx_http_loyalty_admin_paths[] = {
       NGX_HTTP_POST|NGX_HTTP_LOYALTY_MEMBER_LINES,
       ngx_http_loyalty_admin_reward_codes },
 
+    { ngx_string("beacons"), NGX_HTTP_GET,
+      ngx_http_loyalty_admin_beacons },
+
     { ngx_string("beacons"), NGX_HTTP_POST,
+      ngx_http_loyalty_admin_beacon_post },
+
+    { ngx_string("beacons/ROUND"), NGX_HTTP_GET,
       ngx_http_loyalty_admin_beacon },
 
     { ngx_string("stats"), NGX_HTTP_GET,

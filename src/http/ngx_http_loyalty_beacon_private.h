@@ -118,9 +118,6 @@ struct ngx_http_loyalty_beacon_s {
 };
 
 
-/* ms since 1970 */
-int64_t ngx_http_loyalty_beacon_now(void);
-
 /* what loyalty_beacons_put() says; NGX_ERROR: libcrypto failed */
 ngx_int_t ngx_http_loyalty_beacon_keep(ngx_http_loyalty_beacon_t *beacon,
     uint64_t round, const u_char *sig, ngx_uint_t source);
