@@ -18,12 +18,13 @@ static ngx_int_t ngx_http_loyalty_proof_send(ngx_http_loyalty_proof_t *ctx,
 static void ngx_http_loyalty_proof_write(ngx_http_request_t *r);
 
 
-/* first of all: how long it is */
+/* first of all: how long it is, and that it is there; an instant win has a
+   state like a sweepstakes, and no entries */
 
 ngx_int_t
 ngx_http_loyalty_proof_file(ngx_http_loyalty_proof_t *ctx)
 {
-    return ngx_http_loyalty_proof_ask(ctx, 0, 0, ngx_http_loyalty_proof_size);
+    return ngx_http_loyalty_proof_ask(ctx, 0, 1, ngx_http_loyalty_proof_size);
 }
 
 
@@ -36,7 +37,7 @@ ngx_http_loyalty_proof_size(ngx_http_loyalty_proof_t *ctx,
 
     if (reply->n != 2
         || ngx_http_loyalty_reply_numbers(reply, 0, 1, &n) != NGX_OK
-        || n == 0)
+        || n == 0 || reply->values[1].len == 0)
     {
         return ngx_http_loyalty_proof_unknown(ctx);
     }
