@@ -36,6 +36,7 @@ static ngx_http_loyalty_step_pt  ngx_http_loyalty_steps[] = {
     ngx_http_loyalty_lead_used,
     ngx_http_loyalty_lead_head,
     ngx_http_loyalty_lead_reveal,
+    ngx_http_loyalty_lead_stamps,
     ngx_http_loyalty_lead_tick,
     ngx_http_loyalty_lead_state,
     NULL
@@ -74,6 +75,7 @@ ngx_http_loyalty_leader_create(ngx_cycle_t *cycle,
         leader->leads[i].leader = leader;
         leader->leads[i].campaign = ngx_http_loyalty_campaign(program, i);
         leader->leads[i].revealed = -1;
+        ngx_queue_init(&leader->leads[i].slots);
     }
 
     leader->program = program;
@@ -120,6 +122,8 @@ ngx_http_loyalty_leader_destroy(ngx_http_loyalty_leader_t *leader)
         if (leader->leads[i].op != NULL) {
             ngx_http_loyalty_redis_detach(leader->leads[i].op);
         }
+
+        ngx_http_loyalty_slots_free(&leader->leads[i]);
     }
 }
 
@@ -278,6 +282,8 @@ ngx_http_loyalty_leader_resign(ngx_http_loyalty_leader_t *leader)
         lead->nrounds = 0;
         lead->revealed = -1;
         lead->told = NULL;
+
+        ngx_http_loyalty_slots_free(lead);
     }
 }
 
