@@ -22,8 +22,8 @@ for group; do
         ;;
     test)
         more="nginx redis-server tzdata curl perl procps libcmocka-dev
-              libnginx-mod-nchan libnginx-mod-http-lua nghttp2-client
-              openssl prometheus"
+              libnginx-mod-nchan libnginx-mod-http-lua lua-nginx-redis
+              lua-cjson nghttp2-client openssl prometheus"
         ;;
     lint)
         more="lua-check shellcheck perl"

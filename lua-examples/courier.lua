@@ -1,0 +1,210 @@
+--
+-- A courier: reads the feed of changes with a consumer group and posts each
+-- to a webhook, signed, until it is accepted.
+--
+--     init_worker_by_lua_block {
+--         if ngx.worker.id() == 0 then
+--             require('courier').start {
+--                 redis = { unix = 'unix:/run/redis.sock' },
+--                 program = 'shop', group = 'crm',
+--                 to = { host = '127.0.0.1', port = 9000, path = '/hook' },
+--                 secret = 'sixteen bytes or more' }
+--         end
+--     }
+--
+-- The receiver sees each change at least once and in its member's order; the
+-- id in it (partition, stream id) is the same whenever it comes, and makes it
+-- exactly once.  A change is acknowledged when the receiver answered 2xx, so
+-- that nothing is lost when nginx or the receiver goes down.
+--
+-- The feed says which record of which member: docs/internals.md.
+--
+
+local bit = require 'bit'
+local cjson = require 'cjson.safe'
+local loyalty = require 'resty.loyalty'
+
+-- Debian's name for lua-resty-redis; OpenResty calls it resty.redis
+local ok, redis = pcall(require, 'nginx.redis')
+
+if not ok then
+    redis = require 'resty.redis'
+end
+
+local _M = {}
+
+local PARTITIONS = 64
+local BATCH = 32
+local CONSUMER = 'courier'
+
+
+-- CRC-16 (XMODEM), for the tag of a partition
+
+local function slot(text)
+    local crc = 0
+
+    for i = 1, #text do
+        crc = bit.bxor(crc, bit.lshift(text:byte(i), 8))
+
+        for _ = 1, 8 do
+            if bit.band(crc, 0x8000) ~= 0 then
+                crc = bit.bxor(bit.lshift(crc, 1), 0x1021)
+            else
+                crc = bit.lshift(crc, 1)
+            end
+        end
+
+        crc = bit.band(crc, 0xffff)
+    end
+
+    return bit.band(crc, 16383)
+end
+
+
+function _M.tag(program, partition)
+    local n = 0
+
+    while bit.rshift(slot(program .. ':' .. partition .. '.' .. n), 8)
+          ~= partition
+    do
+        n = n + 1
+    end
+
+    return '{' .. program .. ':' .. partition .. '.' .. n .. '}'
+end
+
+
+local function connect(options)
+    local red = redis:new()
+
+    red:set_timeout(2000)
+
+    local ok, err
+
+    if options.unix then
+        ok, err = red:connect(options.unix)
+    else
+        ok, err = red:connect(options.host, options.port or 6379)
+    end
+
+    return ok and red, err
+end
+
+
+-- one change to the receiver; true when it took it
+
+local function deliver(options, change)
+    local body = cjson.encode(change)
+    local client = loyalty.new(options.to)
+    local status = client:request('POST', options.to.path or '/', body, {
+        ['Loyalty-Signature'] = loyalty.sign(options.secret, body),
+        ['Idempotency-Key'] = change.id })
+
+    return status and status >= 200 and status < 300
+end
+
+
+-- the member that an alias stands for; nil when it was erased
+
+local function member_of(red, tag, alias)
+    local start = tonumber(alias)
+
+    if not start then
+        return nil
+    end
+
+    local text = red:getrange(tag .. ':al', start, start + 128)
+    local id = text:sub(2, 1 + text:byte(1))
+
+    return id:byte(1) ~= 0 and id or nil
+end
+
+
+local function run_lines(red, options, p, tag, lines)
+    for _, line in ipairs(lines) do
+        local fields = {}
+
+        for i = 1, #line[2], 2 do
+            fields[line[2][i]] = line[2][i + 1]
+        end
+
+        local change = { id = p .. '-' .. line[1], program = options.program,
+                         member = member_of(red, tag, fields.m),
+                         seq = tonumber(fields.s), what = fields.w }
+
+        if not deliver(options, change) then
+            return false
+        end
+
+        red:xack(tag .. ':feed', options.group, line[1])
+    end
+
+    return true
+end
+
+
+-- What this group has not seen; first what was read and not delivered, by us
+-- or by one that died.
+
+function _M.run(options)
+    local red, err = connect(options.redis)
+
+    if not red then
+        return nil, err
+    end
+
+    for p = 0, PARTITIONS - 1 do
+        local tag = _M.tag(options.program, p)
+        local key = tag .. ':feed'
+
+        -- an error of Redis, as "the group exists", is false; nil is worse
+        local made, why = red:xgroup('CREATE', key, options.group, '0',
+                                     'MKSTREAM')
+
+        if made == nil then
+            return nil, why
+        end
+
+        for _, from in ipairs { '0', '>' } do
+            local found
+            found, why = red:xreadgroup('GROUP', options.group, CONSUMER,
+                                        'COUNT', BATCH, 'STREAMS', key, from)
+
+            if found == nil then
+                return nil, why
+            end
+
+            if type(found) == 'table'
+               and not run_lines(red, options, p, tag, found[1][2])
+            then
+                break
+            end
+        end
+    end
+
+    red:set_keepalive(60000, 4)
+
+    return true
+end
+
+
+function _M.start(options)
+    local function again(premature)
+        if premature then
+            return
+        end
+
+        local ok, err = _M.run(options)
+
+        if not ok then
+            ngx.log(ngx.ERR, 'courier: ', err)
+        end
+
+        ngx.timer.at(options.every or 1, again)
+    end
+
+    ngx.timer.at(0, again)
+end
+
+
+return _M

@@ -1,0 +1,79 @@
+--
+-- A page that knows its reader: greets by tier and says what is missing to
+-- the next reward.
+--
+--     location / {
+--         loyalty_lookup shop member=$cookie_member;
+--         proxy_pass http://backend;
+--         header_filter_by_lua_block { require('personal').header() }
+--         body_filter_by_lua_block   { require('personal').body() }
+--     }
+--
+-- The lookup has run before the backend is asked; here are only its variables.
+-- Where it did not come in time the page stays as the backend made it.  The
+-- place is marked in the page: <!-- loyalty -->
+--
+
+local _M = {}
+
+local MARK = '<!-- loyalty -->'
+
+
+local function escape(text)
+    return (text:gsub('[&<>"]', { ['&'] = '&amp;', ['<'] = '&lt;',
+                                  ['>'] = '&gt;', ['"'] = '&quot;' }))
+end
+
+
+function _M.greeting(tier, points)
+    if tier == 'gold' then
+        return 'Welcome back. Coffee is on the house today, you have '
+               .. escape(points) .. ' points.'
+    end
+
+    return 'You have ' .. escape(points) .. ' points.'
+end
+
+
+function _M.header()
+    -- the length changes with the text
+    if (ngx.header['Content-Type'] or ''):find('^text/html') then
+        ngx.header['Content-Length'] = nil
+        ngx.header['Cache-Control'] = 'private'
+        ngx.ctx.personal = true
+    end
+end
+
+
+function _M.body()
+    local ctx = ngx.ctx
+
+    if not ctx.personal then
+        return
+    end
+
+    -- the mark may be cut in two by buffers: the page is kept until its end
+    ctx.page = (ctx.page or '') .. ngx.arg[1]
+
+    if not ngx.arg[2] then
+        ngx.arg[1] = nil
+        return
+    end
+
+    local text = ''
+
+    if ngx.var.loyalty_status == 'ok' then
+        text = _M.greeting(ngx.var.loyalty_tier,
+                           ngx.var.loyalty_balance_points)
+    end
+
+    local from, to = ctx.page:find(MARK, 1, true)
+
+    ngx.arg[1] = from and ctx.page:sub(1, from - 1) .. text
+                          .. ctx.page:sub(to + 1)
+                 or ctx.page
+    ctx.page = nil
+end
+
+
+return _M

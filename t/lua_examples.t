@@ -1,0 +1,275 @@
+#!/usr/bin/perl
+
+# Each file of lua-examples/, run as its first lines say.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Digest::SHA qw(hmac_sha256_hex);
+use JSON::PP ();
+use Loyalty::Test;
+use Test::More;
+
+
+my $modules = '/usr/lib/nginx/modules';
+
+plan skip_all => 'no Lua module'
+    if !-e "$modules/ngx_http_lua_module.so"
+       || ($ENV{LOYALTY_MODULE} // '') eq 'static';
+
+my $lua = "$FindBin::Bin/../lua-examples";
+
+my $t = Loyalty::Test->new(
+    modules => "load_module $modules/ndk_http_module.so;\n"
+               . "load_module $modules/ngx_http_lua_module.so;\n"
+               . 'load_module %%MODULE%%;',
+    files => { 'page.html' => "<p>Hello</p>\n<!-- loyalty -->\n",
+               'page.txt' => "<!-- loyalty -->\n" },
+    program => <<'END',
+wallet points;
+tier bronze 0;  tier gold 100;
+earn purchase points 1 per=1.00;
+earn guess_won points 100;
+reward mug { cost points 1; }
+END
+    http => <<"END",
+lua_package_path "$lua/?.lua;$lua/lib/?.lua;;";
+lua_shared_dict velocity 1m;
+lua_shared_dict hook 1m;
+
+init_worker_by_lua_block {
+    require('courier').start {
+        redis = { unix = 'unix:%%REDIS%%' }, program = 'shop', group = 'crm',
+        to = { host = '127.0.0.1', port = %%PORT%%, path = '/hook' },
+        secret = 'the courier signs with this', every = 0.2 }
+}
+END
+    server => <<'END');
+        location /apps/ {
+            access_by_lua_block {
+                require('velocity').check { member = ngx.var.loyalty_member,
+                                            most = 3, seconds = 10 }
+            }
+            loyalty_member_api shop;
+            loyalty_member $http_x_member;
+        }
+
+        location = /checkout {
+            content_by_lua_block {
+                require('checkout').run { host = '127.0.0.1', port = %%PORT%%,
+                                          timeout = 300 }
+            }
+        }
+
+        location = /guess {
+            content_by_lua_block {
+                require('guess').run { host = '127.0.0.1', port = %%PORT%%,
+                                       secret = 'guess' }
+            }
+        }
+
+        location /pages/ {
+            alias %%TESTDIR%%/;
+            default_type text/html;
+            types { text/html html; text/plain txt; }
+            loyalty_lookup shop member=$cookie_member timeout=500ms;
+            header_filter_by_lua_block { require('personal').header() }
+            body_filter_by_lua_block   { require('personal').body() }
+        }
+
+        location = /hook {
+            content_by_lua_block {
+                ngx.req.read_body()
+                local hook = ngx.shared.hook
+
+                if hook:get('refuse') then
+                    return ngx.exit(500)
+                end
+
+                local n = hook:incr('n', 1, 0)
+                hook:set('body' .. n, ngx.req.get_body_data())
+                hook:set('sign' .. n, ngx.var.http_loyalty_signature)
+                ngx.exit(204)
+            }
+        }
+
+        location = /hook/seen {
+            content_by_lua_block {
+                local hook = ngx.shared.hook
+
+                if ngx.var.arg_refuse then
+                    hook:set('refuse', ngx.var.arg_refuse == '1' or nil)
+                end
+
+                for n = 1, hook:get('n') or 0 do
+                    ngx.say(hook:get('sign' .. n), ' ', hook:get('body' .. n))
+                end
+            }
+        }
+
+        location = /client {
+            content_by_lua_block {
+                local client = require('resty.loyalty').new {
+                    port = %%PORT%% }
+                local reply, problem = client:reversal('order-1',
+                    { id = 'back', member = 'ada' })
+                ngx.say(reply and reply.balances.points or problem.code)
+                reply, problem = client:reversal('order-1',
+                    { id = 'again', member = 'ada' })
+                ngx.say(reply and 'reversed' or problem.status, ' ',
+                        problem and problem.code)
+                reply, problem = client:redeem('ada', 'mug', 'k9')
+                ngx.say(problem and problem.code)
+                ngx.say(client:me('ada').member)
+            }
+        }
+END
+
+my $json = JSON::PP->new->utf8;
+
+
+sub told {
+    my ($r) = @_;
+    return $r->status . ' ' . $r->body =~ s/\s+\z//r;
+}
+
+
+sub checkout {
+    my ($number, $total, $customer) = @_;
+
+    return $t->post('/checkout', { number => $number, total => $total,
+                                   customer => $customer // 'ada' });
+}
+
+
+# ---- a checkout ----
+
+is_deeply(checkout(1, '120.00')->json,
+          { order => 1, points => 120, points_follow => JSON::PP::false },
+          'an order is credited');
+is(checkout(1, '120.00')->json->{points}, 120, 'and told again when repeated');
+is($t->me('ada')->json->{wallets}{points}{balance}, 120, 'credited once');
+is(checkout(2, 'much')->status, 200, 'an order that cannot be credited');
+ok($t->wait_log(qr/order 2 is not credited: invalid_field/), 'is logged');
+is($t->post('/checkout', {})->status, 400, 'no order');
+
+# ---- a page ----
+
+my %cookie = (headers => { Cookie => 'member=ada' });
+
+like($t->get('/pages/page.html', %cookie)->body,
+     qr/^<p>Hello<\/p>\nWelcome back.* 120 points\.\n$/, 'a page for gold');
+is($t->get('/pages/page.html')->body, "<p>Hello</p>\n\n",
+   'a page for nobody');
+like($t->get('/pages/page.html', headers => { Cookie => 'member=eve' })->body,
+     qr/^<p>Hello<\/p>\nYou have 0 points\.\n$/, 'a page for a newcomer');
+is($t->get('/pages/page.txt', %cookie)->body, "<!-- loyalty -->\n",
+   'another type stays as it is');
+
+# ---- velocity ----
+
+sub redeem {
+    my ($member, $agent, $key) = @_;
+
+    return $t->post('/apps/rewards/mug/redemptions', undef,
+        headers => { 'X-Member' => $member, 'User-Agent' => $agent,
+                     'Idempotency-Key' => $key });
+}
+
+my $app = 'ShopApp/3.1 (iPhone)';
+
+is(redeem('ada', 'curl/8.0', 'a')->status, 403, 'no browser');
+is(redeem('ada', undef, 'a')->status, 403, 'no agent at all');
+is_deeply([ map { redeem('ada', $app, "k$_")->status } 1 .. 4 ],
+          [ 200, 200, 200, 429 ], 'too fast');
+
+my $slow = redeem('ada', $app, 'k5');
+is($slow->code, 'rate_limited', 'a problem');
+is($slow->header('Retry-After'), 10, 'and when to come back');
+is(redeem('bob', $app, 'k1')->status, 409, 'others are not hindered');
+is($t->get('/apps/me', headers => { 'X-Member' => 'ada' })->status, 200,
+   'nor is reading');
+
+# ---- a game of one's own ----
+
+my %won;
+
+for my $n (1 .. 10) {
+    $won{$n} = $t->get("/guess?number=$n",
+                       headers => { 'X-Member' => "p$n" })->json;
+    my $again = $t->get('/guess?number=' . ($n % 10 + 1),
+                        headers => { 'X-Member' => "p$n" });
+    is($again->status, 409, "player $n guesses once") if $n < 3;
+}
+
+for my $n (1 .. 10) {
+    is($won{$n}{points}, $won{$n}{won} ? 100 : 0, "player $n is paid");
+}
+
+my @winners = grep {
+    $t->get("/guess?number=$_", headers => { 'X-Member' => 'solo' . $_ })
+      ->json->{won} } 1 .. 10;
+cmp_ok(scalar @winners, '<', 10, 'not everybody wins');
+
+# ---- the client ----
+
+is($t->get('/client')->body,
+   "0\n409 over_reversal\ninsufficient_balance\nada\n",
+   'reversals, redemptions, the account')
+    or diag($t->log);
+
+# ---- the courier ----
+
+sub delivered {
+    return map { my ($sign, $body) = split ' ', $_, 2;
+                 { sign => $sign, body => $body,
+                   json => $json->decode($body) } }
+           split /\n/, $t->get('/hook/seen' . ($_[0] // ''))->body;
+}
+
+my $feeds = 0;
+
+for my $p (0 .. 63) {
+    my ($key) = @{ $t->redis->call('KEYS', "{shop:$p.*}:feed") };
+    $feeds += $t->redis->call('XLEN', $key) if defined $key;
+}
+
+ok($t->wait_for(sub { delivered() >= $feeds }), 'all changes are delivered');
+
+my @seen = delivered();
+my %ids = map { $_->{json}{id} => 1 } @seen;
+
+is(scalar keys %ids, $feeds, 'each has an id of its own');
+is(scalar(grep { ($_->{json}{member} // '') eq 'ada' } @seen),
+   scalar(grep { 1 } @{ $t->history('ada', 'limit=100')->json->{history} }),
+   'each of ada\'s');
+
+my ($time, $sign) = $seen[0]{sign} =~ /^t=(\d+),v1=(\w+)$/;
+is($sign, hmac_sha256_hex("$time.$seen[0]{body}",
+                          'the courier signs with this'), 'signed');
+
+delivered('?refuse=1');
+checkout(7, '1.00', 'zoe');
+select undef, undef, undef, 0.6;
+is(scalar(grep { ($_->{json}{member} // '') eq 'zoe' } delivered()), 0,
+   'a receiver that is down');
+delivered('?refuse=0');
+ok($t->wait_for(sub {
+    grep { ($_->{json}{member} // '') eq 'zoe' } delivered() }),
+   'gets it when it is back');
+
+# ---- Redis away: the order goes on, points follow ----
+
+$t->redis_kill;
+my $order = checkout(8, '5.00', 'yan')->json;
+is($order->{points_follow}, JSON::PP::true, 'an order while Redis is away');
+$t->redis_start;
+$t->allow(qr/courier|redis|order|connect/i) if $t->can('allow');
+ok($t->wait_for(sub {
+    (($t->me('yan')->json // {})->{wallets}{points}{balance} // 0) == 5 }),
+   'is credited when it is back');
+
+done_testing();
