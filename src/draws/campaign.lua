@@ -17,7 +17,8 @@
 --     headed            time of the newest head, ms
 --     wanted            rounds whose signatures are not published yet, 8
 --                       bytes each
--- and what the rooms keep there.  G:rounds is a bitmap of the rounds used.
+-- and what the rooms keep there.  G:rounds has the rounds used: a bitmap, or
+-- 8 bytes each where they are few.
 --
 -- campaign_@H@   what is known of the campaign; begins it where it is new
 --     keys:   meta, state
@@ -56,8 +57,8 @@
 --     output: "N", or "R": another leader was there
 -- used_@H@       rounds were used, signatures of some are here
 --     keys:   meta, rounds, file beacons
---     input:  the file's first line, the round of bit 0, rounds, { round,
---             line, ... }
+--     input:  the file's first line, the round of bit 0 (0: no bitmap),
+--             rounds, { round, line, ... }
 --     output: rounds that are still wanted
 -- publish_@H@    appends to a file
 --     keys:   file
@@ -309,13 +310,34 @@ local function head(keys, size, headed, new, frontier, note, time)
 end
 
 
+-- whether a round was not used before; it is noted
+
+local function new_round(key, base, round)
+    if base > 0 then
+        return call('SETBIT', key, text(round - base), 1) == 0
+    end
+
+    local known, bytes = call('GET', key) or '', spack('>I8', round)
+
+    for at = 1, #known, 8 do
+        if sub(known, at, at + 7) == bytes then
+            return false
+        end
+    end
+
+    call('APPEND', key, bytes)
+
+    return true
+end
+
+
 local function used(keys, first_line, base, rounds, lines)
     local wanted = call('HGET', keys[1], 'wanted') or ''
     local before = wanted
 
     for i = 1, #rounds do
-        if call('SETBIT', keys[2], text(rounds[i] - base), 1) == 0 then
-            wanted = wanted .. struct.pack('>I8', rounds[i])
+        if new_round(keys[2], base, rounds[i]) then
+            wanted = wanted .. spack('>I8', rounds[i])
         end
     end
 

@@ -209,16 +209,14 @@ ngx_http_loyalty_used_lines(ngx_http_loyalty_campaign_t *campaign,
 }
 
 
-/* bit 0 of the bitmap: no round of the campaign is earlier */
+/* bit 0 of the bitmap: no round of the campaign is earlier.  A sweepstakes
+   uses a few rounds far apart: 0, they are listed */
 
 static uint64_t
 ngx_http_loyalty_used_base(ngx_http_loyalty_campaign_t *campaign)
 {
-    if (campaign->kind == LOYALTY_INSTANT_WIN) {
-        return loyalty_round_play((uint64_t) campaign->open);
-    }
-
-    return ngx_http_loyalty_campaign_version_n(campaign, 1)->manifest.round;
+    return (campaign->kind == LOYALTY_INSTANT_WIN)
+           ? loyalty_round_play((uint64_t) campaign->open) : 0;
 }
 
 

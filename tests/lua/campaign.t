@@ -185,6 +185,17 @@ is_deeply([used([105, 106], [105, \"105 s\n"])], [100], 'each once');
 is_deeply([used([], [100, \"100 s\n", 107, \"107 s\n"])], [],
           'the missing one; not one that nobody used');
 is(file('beacons'), "chain c\n105 s\n106 s\n100 s\n", 'the file');
+cmp_ok($redis->call('STRLEN', $key{rounds}), '<=', 2, 'a bit a round');
+
+sub few { my ($rounds, $lines) = @_;
+          return unpack 'Q>*', call('used', ['meta', 'few', 'f:few'],
+                                    \"chain c\n", 0, $rounds, $lines) }
+
+is_deeply([few([34_000_000, 40_000_000], [])], [34_000_000, 40_000_000],
+          'a few rounds far apart');
+is_deeply([few([40_000_000, 34_000_000], [34_000_000, \"34 s\n"])],
+          [40_000_000], 'each once, too');
+is($redis->call('STRLEN', 'few'), 16, 'listed');
 
 
 # ---- files, pause, pieces ----
