@@ -167,6 +167,24 @@ bad('a small ring', qr/too small a ring/, '', 'loyalty_ring zone=ring:63k;');
 bad('two rings', qr/is duplicate/, '',
     'loyalty_ring zone=a:1m; loyalty_ring zone=a:1m;');
 
+good('a spool', "loyalty_observe shop visit $names;",
+     'loyalty_spool path=spool max=1g sync=on;');
+good('a spool with a slash', '', 'loyalty_spool max=64k path=spool/;');
+bad("a spool of \"$_\"", qr/"loyalty_spool" needs "path=" and "max="/, '',
+    "loyalty_spool $_ sync=on;") for 'path=spool', 'max=1g';
+bad("a spool of \"$_\"", qr/invalid parameter "\Q$_\E".*a size of at least/,
+    '', "loyalty_spool path=spool $_;")
+    for 'max=63k', 'max=', 'max=x', 'max=-1', 'max=0';
+bad("a spool with \"$_\"", qr/invalid parameter "\Q$_\E".*path=DIRECTORY, max/,
+    '', "loyalty_spool path=spool max=1g $_;")
+    for 'sync=maybe', 'size=1g', 'path=b', 'max=2g';
+bad('a spool without a name', qr/"path=": a directory is expected/, '',
+    'loyalty_spool path= max=1g;');
+bad('a spool that is too deep', qr/too long a path of the spool/, '',
+    'loyalty_spool path=/' . 'x' x 4000 . ' max=1g;');
+bad('two spools', qr/is duplicate/, '',
+    'loyalty_spool path=a max=1g; loyalty_spool path=b max=1g;');
+
 # many $variables in the rules
 {
     local $program = 'loyalty_program shop { redis 127.0.0.1:1; wallet p; '

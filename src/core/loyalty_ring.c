@@ -185,6 +185,13 @@ loyalty_ring_read(loyalty_ring_t *ring, size_t slot, uint64_t me,
 }
 
 
+uint64_t
+loyalty_ring_seq(loyalty_ring_t *ring, size_t slot)
+{
+    return loyalty_record_seq(loyalty_ring_slot(ring, slot));
+}
+
+
 int
 loyalty_ring_adopt(loyalty_ring_t *ring, size_t slot, uint64_t word,
     uint64_t me)

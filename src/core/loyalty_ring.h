@@ -94,6 +94,10 @@ uint64_t loyalty_ring_word(loyalty_ring_t *ring, size_t slot);
 int loyalty_ring_read(loyalty_ring_t *ring, size_t slot, uint64_t me,
     loyalty_record_t *record);
 
+/* the number that its record says it has, damaged or not: for putting slots
+   in order */
+uint64_t loyalty_ring_seq(loyalty_ring_t *ring, size_t slot);
+
 /* these change a slot that still has that word: 1, or 0 when it has not */
 int loyalty_ring_adopt(loyalty_ring_t *ring, size_t slot, uint64_t word,
     uint64_t me);

@@ -71,6 +71,13 @@ loyalty_record_get(const unsigned char *p, size_t n)
 }
 
 
+uint64_t
+loyalty_record_seq(const unsigned char *p)
+{
+    return loyalty_record_get(p + 8, 8);
+}
+
+
 loyalty_spool_e
 loyalty_spool_next(const unsigned char *p, size_t n, int eof,
     loyalty_record_t *record)
@@ -107,7 +114,7 @@ loyalty_spool_next(const unsigned char *p, size_t n, int eof,
         goto damaged;
     }
 
-    record->seq = loyalty_record_get(p + 8, 8);
+    record->seq = loyalty_record_seq(p);
     record->payload = p + LOYALTY_RECORD_HEAD;
     record->len = len;
     record->size = LOYALTY_RECORD_HEAD + len;

@@ -47,6 +47,9 @@ typedef struct {
  */
 size_t loyalty_record_seal(unsigned char *p, uint64_t seq, size_t len);
 
+/* the number in a head, whatever else is there */
+uint64_t loyalty_record_seq(const unsigned char *p);
+
 /*
  * What the n bytes at p begin with.  eof: there are no others behind them, so
  * that a record that is not complete is damaged; no bytes at all are MORE.

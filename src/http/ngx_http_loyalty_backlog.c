@@ -12,14 +12,6 @@
 #define NGX_HTTP_LOYALTY_BACKLOG_NONE  UINT32_MAX
 
 
-/* while slots are adopted */
-
-typedef struct {
-    uint64_t                      seq;
-    uint32_t                      slot;
-} ngx_http_loyalty_adopted_t;
-
-
 /* what is known of owners: the last one that was asked for */
 
 typedef struct {
@@ -33,11 +25,6 @@ static ngx_uint_t ngx_http_loyalty_backlog_gone(ngx_http_loyalty_gone_t *gone,
     uint64_t word);
 static int ngx_libc_cdecl ngx_http_loyalty_backlog_cmp(const void *one,
     const void *two);
-static void ngx_http_loyalty_backlog_merge(
-    ngx_http_loyalty_backlog_t *backlog, ngx_http_loyalty_adopted_t *adopted,
-    ngx_uint_t n);
-static uint64_t ngx_http_loyalty_backlog_seq(
-    ngx_http_loyalty_backlog_t *backlog, uint32_t slot);
 
 
 ngx_int_t
@@ -56,34 +43,56 @@ ngx_http_loyalty_backlog_init(ngx_cycle_t *cycle,
 }
 
 
+void
+ngx_http_loyalty_backlog_adopt(ngx_http_loyalty_backlog_t *backlog,
+    ngx_uint_t start)
+{
+    ngx_uint_t                n, dead;
+    ngx_http_loyalty_slot_t  *slots;
+
+    n = ngx_http_loyalty_ring_adopt(backlog->ring->ring, backlog->log, start,
+                                    &slots, &dead);
+
+    if (n == 0) {
+        return;
+    }
+
+    ngx_http_loyalty_backlog_merge(backlog, slots, n);
+
+    ngx_free(slots);
+
+    if (dead) {
+        ngx_log_error(NGX_LOG_NOTICE, backlog->log, 0,
+                      "loyalty program \"%V\": %ui observed events of workers "
+                      "that are gone are sent by this one",
+                      &backlog->ring->program, dead);
+    }
+}
+
+
 /*
  * Slots of those that are gone.  A slot with our own process id is ours,
  * except when we start: then it is of a process that had the id before us.
  */
 
-void
-ngx_http_loyalty_backlog_adopt(ngx_http_loyalty_backlog_t *backlog,
-    ngx_uint_t start)
+ngx_uint_t
+ngx_http_loyalty_ring_adopt(loyalty_ring_t *ring, ngx_log_t *log,
+    ngx_uint_t start, ngx_http_loyalty_slot_t **slots, ngx_uint_t *dead)
 {
-    size_t                       i;
-    uint64_t                     word;
-    ngx_uint_t                   n, max;
-    loyalty_ring_t              *ring;
-    ngx_http_loyalty_gone_t      gone;
-    ngx_http_loyalty_adopted_t  *adopted;
-
-    ring = backlog->ring->ring;
-    max = loyalty_ring_recount(ring);
-
-    if (max == 0) {
-        return;
-    }
+    size_t                    i;
+    uint64_t                  word;
+    ngx_uint_t                n, max;
+    ngx_http_loyalty_gone_t   gone;
+    ngx_http_loyalty_slot_t  *slot;
 
     gone.start = start;
     gone.last = 0;
     gone.gone = 1;
-    adopted = NULL;
+    slot = NULL;
     n = 0;
+    *dead = 0;
+
+    max = loyalty_ring_recount(ring);
 
     for (i = 0; i < ring->nslots && n < max; i++) {
 
@@ -101,38 +110,36 @@ ngx_http_loyalty_backlog_adopt(ngx_http_loyalty_backlog_t *backlog,
             continue;
         }
 
-        if (adopted == NULL) {
-            adopted = ngx_alloc(max * sizeof(ngx_http_loyalty_adopted_t),
-                                backlog->log);
-            if (adopted == NULL) {
-                return;
+        if (slot == NULL) {
+            slot = ngx_alloc(max * sizeof(ngx_http_loyalty_slot_t), log);
+            if (slot == NULL) {
+                return 0;
             }
         }
 
         if (loyalty_ring_adopt(ring, i, word, ngx_pid)) {
-            adopted[n].slot = (uint32_t) i;
-            adopted[n].seq = ngx_http_loyalty_backlog_seq(backlog, i);
+            slot[n].slot = (uint32_t) i;
+            slot[n].seq = loyalty_ring_seq(ring, i);
+            *dead += (loyalty_ring_owner(word) != 0);
             n++;
         }
     }
 
-    if (adopted == NULL) {
-        return;
+    if (n == 0) {
+
+        if (slot != NULL) {
+            ngx_free(slot);
+        }
+
+        return 0;
     }
 
-    if (n) {
-        ngx_qsort(adopted, n, sizeof(ngx_http_loyalty_adopted_t),
-                  ngx_http_loyalty_backlog_cmp);
+    ngx_qsort(slot, n, sizeof(ngx_http_loyalty_slot_t),
+              ngx_http_loyalty_backlog_cmp);
 
-        ngx_http_loyalty_backlog_merge(backlog, adopted, n);
+    *slots = slot;
 
-        ngx_log_error(NGX_LOG_NOTICE, backlog->log, 0,
-                      "loyalty program \"%V\": %ui observed events of workers "
-                      "that are gone are sent by this one",
-                      &backlog->ring->program, n);
-    }
-
-    ngx_free(adopted);
+    return n;
 }
 
 
@@ -163,25 +170,12 @@ ngx_http_loyalty_backlog_gone(ngx_http_loyalty_gone_t *gone, uint64_t word)
 static int ngx_libc_cdecl
 ngx_http_loyalty_backlog_cmp(const void *one, const void *two)
 {
-    const ngx_http_loyalty_adopted_t  *first, *second;
+    const ngx_http_loyalty_slot_t  *first, *second;
 
     first = one;
     second = two;
 
     return (first->seq > second->seq) - (first->seq < second->seq);
-}
-
-
-/* 0 for one that is damaged */
-
-static uint64_t
-ngx_http_loyalty_backlog_seq(ngx_http_loyalty_backlog_t *backlog,
-    uint32_t slot)
-{
-    loyalty_record_t  record;
-
-    return loyalty_ring_read(backlog->ring->ring, slot, ngx_pid, &record) == 0
-           ? record.seq : 0;
 }
 
 
@@ -219,9 +213,9 @@ ngx_http_loyalty_backlog_take(ngx_http_loyalty_backlog_t *backlog,
 
 /* both are in the order of their numbers, and so is what becomes of them */
 
-static void
+void
 ngx_http_loyalty_backlog_merge(ngx_http_loyalty_backlog_t *backlog,
-    ngx_http_loyalty_adopted_t *adopted, ngx_uint_t n)
+    ngx_http_loyalty_slot_t *adopted, ngx_uint_t n)
 {
     uint32_t    rest, slot;
     ngx_uint_t  i;
@@ -232,7 +226,7 @@ ngx_http_loyalty_backlog_merge(ngx_http_loyalty_backlog_t *backlog,
     for (i = 0; i < n; i++) {
 
         while (rest != NGX_HTTP_LOYALTY_BACKLOG_NONE
-               && ngx_http_loyalty_backlog_seq(backlog, rest)
+               && loyalty_ring_seq(backlog->ring->ring, rest)
                   < adopted[i].seq)
         {
             slot = rest;

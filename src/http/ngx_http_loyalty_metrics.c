@@ -213,6 +213,21 @@ static const ngx_http_loyalty_metric_t  ngx_http_loyalty_metrics_table[] = {
     { "observed_dropped_total", "counter", NULL, "reason", "ring_full",
       NGX_HTTP_LOYALTY_STAT_OBS_RING_FULL },
 
+    { "observed_dropped_total", "counter", NULL, "reason", "spool_full",
+      NGX_HTTP_LOYALTY_STAT_OBS_SPOOL_FULL },
+
+    { "spooled_total", "counter",
+      "Observed events that went from the ring to the spool.", NULL, NULL,
+      NGX_HTTP_LOYALTY_STAT_SPOOLED },
+
+    { "spool_replayed_total", "counter",
+      "Observed events of the spool that were sent and decided.", NULL, NULL,
+      NGX_HTTP_LOYALTY_STAT_REPLAYED },
+
+    { "spool_errors_total", "counter",
+      "Failures to write or to read a file of the spool.", NULL, NULL,
+      NGX_HTTP_LOYALTY_STAT_SPOOL_ERRORS },
+
     { "beacon_fetches_total", "counter",
       "Rounds that relays of the beacon were asked for.", NULL, NULL,
       NGX_HTTP_LOYALTY_STAT_BEACON_FETCHES },
@@ -351,6 +366,15 @@ ngx_http_loyalty_metrics_rings(loyalty_out_t *out, ngx_array_t *programs)
         ngx_http_loyalty_rings_count(program[i], &slots, &used);
         ngx_http_loyalty_metrics_sample(out, "ring_slots", "", program[i]);
         ngx_http_loyalty_metrics_value(out, slots);
+    }
+
+    ngx_http_loyalty_metrics_head(out, "spool_bytes", "gauge",
+                                  "Bytes of observed events in the spool.");
+
+    for (i = 0; i < programs->nelts; i++) {
+        ngx_http_loyalty_metrics_sample(out, "spool_bytes", "", program[i]);
+        ngx_http_loyalty_metrics_value(out,
+                                  ngx_http_loyalty_spool_bytes(program[i]));
     }
 
     ngx_http_loyalty_metrics_head(out, "ring_used_slots", "gauge",

@@ -1,7 +1,7 @@
 /*
- * The module of loyalty_observe and of the ring: its directives, and its part
- * in the life of nginx.  It is beside the module of the APIs, and each knows
- * of the other only what a program has.
+ * The module of loyalty_observe, the ring and the spool: its directives, and
+ * its part in the life of nginx.  It is beside the module of the APIs, and
+ * each knows of the other only what a program has.
  */
 
 #include "ngx_http_loyalty_observe.h"
@@ -15,6 +15,7 @@ static void *ngx_http_loyalty_observe_create_conf(ngx_conf_t *cf);
 static char *ngx_http_loyalty_observe_merge_conf(ngx_conf_t *cf, void *parent,
     void *child);
 static ngx_int_t ngx_http_loyalty_observe_init_process(ngx_cycle_t *cycle);
+static void ngx_http_loyalty_observe_exit_process(ngx_cycle_t *cycle);
 static void ngx_http_loyalty_observe_exit_master(ngx_cycle_t *cycle);
 
 
@@ -23,7 +24,8 @@ static void ngx_http_loyalty_observe_exit_master(ngx_cycle_t *cycle);
 static const char  *ngx_http_loyalty_refusal_names[] = {
     "no_member", "no_id", "invalid_member", "invalid_id", "invalid_amount",
     "invalid_quantity", "invalid_text", "too_large", "too_old",
-    "event_conflict", "limit_reached", "failed", "damaged", "ring_full"
+    "event_conflict", "limit_reached", "failed", "damaged", "ring_full",
+    "spool_full"
 };
 
 
@@ -40,6 +42,13 @@ static ngx_command_t  ngx_http_loyalty_observe_commands[] = {
     { ngx_string("loyalty_ring"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_http_loyalty_ring_directive,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("loyalty_spool"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE23,
+      ngx_http_loyalty_spool_directive,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
@@ -73,7 +82,7 @@ ngx_module_t  ngx_http_loyalty_observe_module = {
     ngx_http_loyalty_observe_init_process, /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
-    NULL,                                  /* exit process */
+    ngx_http_loyalty_observe_exit_process, /* exit process */
     ngx_http_loyalty_observe_exit_master,  /* exit master */
     NGX_MODULE_V1_PADDING
 };
@@ -122,6 +131,7 @@ ngx_http_loyalty_observe_create_main_conf(ngx_conf_t *cf)
      *     omcf->zone = { 0, NULL };
      *     omcf->size = 0;
      *     omcf->place = { NULL, 0 };
+     *     omcf->spool = NULL;
      */
 
     if (ngx_array_init(&omcf->rules, cf->pool, 4,
@@ -213,6 +223,17 @@ ngx_http_loyalty_observe_init_process(ngx_cycle_t *cycle)
     }
 
     return NGX_OK;
+}
+
+
+/* a worker whose master was killed has nobody to follow it */
+
+static void
+ngx_http_loyalty_observe_exit_process(ngx_cycle_t *cycle)
+{
+    if (ngx_process == NGX_PROCESS_WORKER && getppid() != ngx_parent) {
+        ngx_http_loyalty_observe_exit_master(cycle);
+    }
 }
 
 

@@ -7,6 +7,8 @@
  *     ring.c           where the ring comes from, and what outlives a reload
  *     backlog.c        what of it is a worker's own
  *     sender.c         from the ring to Redis
+ *     spooler.c        from the ring to the spool
+ *     spool.c, spool_write.c, replay.c    its files
  *     observed.c       a record as a call
  *
  * A worker has one sender for each observed program.  An event is in the ring
@@ -18,6 +20,7 @@
 
 
 #include "ngx_http_loyalty_event.h"
+#include "ngx_http_loyalty_spool.h"
 #include "loyalty_observed.h"
 #include "loyalty_ring.h"
 
@@ -39,15 +42,20 @@ typedef enum {
     NGX_HTTP_LOYALTY_REFUSE_FAILED,
     NGX_HTTP_LOYALTY_REFUSE_DAMAGED,
     NGX_HTTP_LOYALTY_REFUSE_RING_FULL,
+    NGX_HTTP_LOYALTY_REFUSE_SPOOL_FULL,
     NGX_HTTP_LOYALTY_REFUSALS
 } ngx_http_loyalty_refusal_e;
 
 
-/* words that the ring keeps for us: when each refusal was last logged, and
-   how many were not since */
+/* words that the ring keeps for us: who has the spool, what is in it; when each
+   refusal was last logged, and how many were not since */
 
-#define NGX_HTTP_LOYALTY_RING_LOGGED      0
-#define NGX_HTTP_LOYALTY_RING_SILENT      NGX_HTTP_LOYALTY_REFUSALS
+#define NGX_HTTP_LOYALTY_RING_SPOOLER     0
+#define NGX_HTTP_LOYALTY_RING_BYTES       1
+#define NGX_HTTP_LOYALTY_RING_SPOOL_FULL  2
+#define NGX_HTTP_LOYALTY_RING_LOGGED      3
+#define NGX_HTTP_LOYALTY_RING_SILENT                                          \
+    (NGX_HTTP_LOYALTY_RING_LOGGED + NGX_HTTP_LOYALTY_REFUSALS)
 
 
 /* a "data." parameter */
@@ -112,6 +120,7 @@ typedef struct {
     ngx_str_t                     zone;
     size_t                        size;
     ngx_http_loyalty_place_t      place;          /* of loyalty_ring */
+    ngx_http_loyalty_spool_conf_t *spool;         /* NULL: there is none */
 } ngx_http_loyalty_observe_main_conf_t;
 
 
@@ -121,6 +130,7 @@ struct ngx_http_loyalty_observing_s {
     ngx_http_loyalty_program_t   *program;
     ngx_array_t                   rings;          /* of _ring_t *: its own,
                                                      then carried ones */
+    ngx_http_loyalty_spool_conf_t *spool;         /* NULL: there is none */
     ngx_http_loyalty_sender_t    *sender;         /* the worker's */
 };
 
@@ -133,6 +143,8 @@ extern ngx_module_t  ngx_http_loyalty_observe_module;
 char *ngx_http_loyalty_observe_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_loyalty_ring_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_loyalty_spool_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 /* a parameter with a text of its own in _observe_t; name.len 0: the end */
@@ -186,13 +198,18 @@ void ngx_http_loyalty_show(ngx_str_t *text, u_char *buf);
 ngx_int_t ngx_http_loyalty_rings(ngx_conf_t *cf,
     ngx_http_loyalty_observe_main_conf_t *omcf);
 
-/* at the end of the master: says what is lost with the rings */
+/* when a process ends that nobody follows: what is left in the rings goes to
+   the spool, or is lost, which is said */
 void ngx_http_loyalty_rings_end(ngx_cycle_t *cycle,
     ngx_http_loyalty_observe_main_conf_t *omcf);
 
 /* slots there are, and slots in use, of all rings of a program */
 void ngx_http_loyalty_rings_count(ngx_http_loyalty_program_t *program,
     ngx_atomic_int_t *slots, ngx_atomic_int_t *used);
+
+/* bytes in the program's spool, as they were last told */
+ngx_atomic_int_t ngx_http_loyalty_spool_bytes(
+    ngx_http_loyalty_program_t *program);
 
 
 /* ---- observed.c ---- */
@@ -239,6 +256,18 @@ void ngx_http_loyalty_backlog_put(ngx_http_loyalty_backlog_t *backlog,
 /* NGX_DECLINED: it is empty */
 ngx_int_t ngx_http_loyalty_backlog_take(ngx_http_loyalty_backlog_t *backlog,
     uint32_t *slot);
+
+/* n slots, in the order of their numbers, each to its place */
+void ngx_http_loyalty_backlog_merge(ngx_http_loyalty_backlog_t *backlog,
+    ngx_http_loyalty_slot_t *slots, ngx_uint_t n);
+
+/*
+ * Slots of processes that are gone become ours, in order; start: those of one
+ * that had our process id, too.  Returns how many there are in *slots, which
+ * the caller frees, if any; *dead of them had an owner.
+ */
+ngx_uint_t ngx_http_loyalty_ring_adopt(loyalty_ring_t *ring, ngx_log_t *log,
+    ngx_uint_t start, ngx_http_loyalty_slot_t **slots, ngx_uint_t *dead);
 
 
 /* ---- sender.c ---- */

@@ -1,5 +1,5 @@
 /*
- * The directives loyalty_observe and loyalty_ring.
+ * The directives loyalty_observe, loyalty_ring and loyalty_spool.
  *
  * What is wrong with a directive by itself is found here, while it is read.
  */
@@ -8,6 +8,8 @@
 
 
 #define NGX_HTTP_LOYALTY_RING_LEAST  (64 * 1024)
+#define NGX_HTTP_LOYALTY_SPOOL_LEAST (64 * 1024)
+#define NGX_HTTP_LOYALTY_SPOOL_FILE  (1024 * 1024)
 #define NGX_HTTP_LOYALTY_DATA_NAME   128
 
 
@@ -21,6 +23,10 @@ static ngx_int_t ngx_http_loyalty_observe_value(ngx_conf_t *cf,
     ngx_str_t *arg, size_t name, ngx_http_complex_value_t *cv);
 static ngx_int_t ngx_http_loyalty_observe_statuses(ngx_conf_t *cf,
     ngx_http_loyalty_observe_t *rule, ngx_str_t *value);
+static ngx_int_t ngx_http_loyalty_spool_param(ngx_conf_t *cf,
+    ngx_http_loyalty_spool_conf_t *spool, ngx_str_t *arg);
+static ngx_int_t ngx_http_loyalty_spool_path(ngx_conf_t *cf,
+    ngx_http_loyalty_spool_conf_t *spool, ngx_str_t *name);
 static ngx_int_t ngx_http_loyalty_observe_required(ngx_conf_t *cf,
     ngx_http_complex_value_t *cv, const char *name, const char *example);
 
@@ -445,4 +451,155 @@ invalid:
                        "invalid parameter \"%V\": zone=NAME:SIZE, such as "
                        "\"zone=loyalty_ring:8m\", is expected", &value[1]);
     return NGX_CONF_ERROR;
+}
+
+
+char *
+ngx_http_loyalty_spool_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_loyalty_observe_main_conf_t *omcf = conf;
+
+    ngx_str_t                      *value;
+    ngx_uint_t                      i;
+    ngx_http_loyalty_spool_conf_t  *spool;
+
+    if (omcf->spool != NULL) {
+        return "is duplicate";
+    }
+
+    spool = ngx_pcalloc(cf->pool, sizeof(ngx_http_loyalty_spool_conf_t));
+    if (spool == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    spool->sync = NGX_CONF_UNSET;
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        if (ngx_http_loyalty_spool_param(cf, spool, &value[i]) != NGX_OK) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    if (spool->path == NULL || spool->max == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"loyalty_spool\" needs \"path=\" and \"max=\", "
+                           "such as \"path=/var/lib/nginx/loyalty max=1g\"");
+        return NGX_CONF_ERROR;
+    }
+
+    /* files are small parts of it: what has been sent makes room soon */
+
+    spool->segment = ngx_min(spool->max / 8, NGX_HTTP_LOYALTY_SPOOL_FILE);
+
+    ngx_conf_init_value(spool->sync, 0);
+
+    omcf->spool = spool;
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_spool_param(ngx_conf_t *cf,
+    ngx_http_loyalty_spool_conf_t *spool, ngx_str_t *arg)
+{
+    ngx_str_t  value;
+
+    if (ngx_strncmp(arg->data, "path=", 5) == 0 && spool->path == NULL) {
+        value.data = arg->data + 5;
+        value.len = arg->len - 5;
+
+        return ngx_http_loyalty_spool_path(cf, spool, &value);
+    }
+
+    if (ngx_strncmp(arg->data, "max=", 4) == 0 && spool->max == 0) {
+        value.data = arg->data + 4;
+        value.len = arg->len - 4;
+
+        spool->max = ngx_parse_offset(&value);
+
+        if (spool->max >= NGX_HTTP_LOYALTY_SPOOL_LEAST) {
+            return NGX_OK;
+        }
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\": a size of at least %dk, "
+                           "such as \"max=1g\", is expected", arg,
+                           NGX_HTTP_LOYALTY_SPOOL_LEAST / 1024);
+        return NGX_ERROR;
+    }
+
+    if (ngx_strcmp(arg->data, "sync=on") == 0
+        && spool->sync == NGX_CONF_UNSET)
+    {
+        spool->sync = 1;
+        return NGX_OK;
+    }
+
+    if (ngx_strcmp(arg->data, "sync=off") == 0
+        && spool->sync == NGX_CONF_UNSET)
+    {
+        spool->sync = 0;
+        return NGX_OK;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid parameter \"%V\": path=DIRECTORY, max=SIZE or "
+                       "sync=on|off, each once, is expected", arg);
+
+    return NGX_ERROR;
+}
+
+
+/* nginx makes the directory, and gives it to the user of its workers */
+
+static ngx_int_t
+ngx_http_loyalty_spool_path(ngx_conf_t *cf,
+    ngx_http_loyalty_spool_conf_t *spool, ngx_str_t *name)
+{
+    ngx_path_t  *path;
+
+    if (name->len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"path=\": a directory is "
+                           "expected");
+        return NGX_ERROR;
+    }
+
+    path = ngx_pcalloc(cf->pool, sizeof(ngx_path_t));
+    if (path == NULL) {
+        return NGX_ERROR;
+    }
+
+    path->name = *name;
+
+    if (path->name.len > 1 && path->name.data[path->name.len - 1] == '/') {
+        path->name.data[--path->name.len] = '\0';
+    }
+
+    if (ngx_conf_full_name(cf->cycle, &path->name, 0) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* with the name of a program, a number and what else there is */
+
+    if (path->name.len > NGX_MAX_PATH - 128) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "too long a path of the spool: \"%V\"",
+                           &path->name);
+        return NGX_ERROR;
+    }
+
+    path->conf_file = cf->conf_file->file.name.data;
+    path->line = cf->conf_file->line;
+
+    if (ngx_add_path(cf, &path) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    spool->path = path;
+
+    return NGX_OK;
 }

@@ -377,6 +377,7 @@ ngx_http_loyalty_observe_store(ngx_http_request_t *r,
     loyalty_ring_t                *ring;
     ngx_http_loyalty_ring_t      **own;
     ngx_http_loyalty_sender_t     *sender;
+    ngx_http_loyalty_refusal_e     refusal;
     ngx_http_loyalty_observing_t  *observing;
 
     observing = rule->program->observing;
@@ -393,10 +394,13 @@ ngx_http_loyalty_observe_store(ngx_http_request_t *r,
                               ngx_http_loyalty_sender_hint(sender));
 
     if (slot == LOYALTY_RING_FULL) {
-        (void) ngx_http_loyalty_observe_refuse(r, rule,
-                                         NGX_HTTP_LOYALTY_REFUSE_RING_FULL,
-                                         NULL, "the ring \"%V\" is full",
-                                         &own[0]->zone);
+        refusal = ring->user[NGX_HTTP_LOYALTY_RING_SPOOL_FULL]
+                  ? NGX_HTTP_LOYALTY_REFUSE_SPOOL_FULL
+                  : NGX_HTTP_LOYALTY_REFUSE_RING_FULL;
+
+        (void) ngx_http_loyalty_observe_refuse(r, rule, refusal, NULL,
+                                               "the ring \"%V\" is full",
+                                               &own[0]->zone);
         return;
     }
 

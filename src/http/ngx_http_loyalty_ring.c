@@ -31,21 +31,36 @@ static ngx_array_t *ngx_http_loyalty_rings_of(
     ngx_http_loyalty_observe_main_conf_t *omcf, ngx_str_t *program);
 static ngx_uint_t ngx_http_loyalty_ring_left(ngx_http_loyalty_ring_t *ring);
 static void ngx_http_loyalty_ring_end(ngx_cycle_t *cycle,
-    ngx_http_loyalty_ring_t *ring);
+    ngx_http_loyalty_spool_conf_t *spool, ngx_http_loyalty_ring_t *ring);
 
 
 ngx_int_t
 ngx_http_loyalty_rings(ngx_conf_t *cf,
     ngx_http_loyalty_observe_main_conf_t *omcf)
 {
-    ngx_uint_t                    i;
-    ngx_http_loyalty_observe_t  **rule;
+    ngx_uint_t                      i;
+    ngx_http_loyalty_program_t    **program;
+    ngx_http_loyalty_observe_t    **rule;
+    ngx_http_loyalty_main_conf_t   *lmcf;
 
     rule = omcf->rules.elts;
 
     for (i = 0; i < omcf->rules.nelts; i++) {
         if (rule[i]->program->observing == NULL
             && ngx_http_loyalty_observing(cf, omcf, rule[i]->program) == NULL)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    /* what is in the spool is sent, whether or not more comes */
+
+    lmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_loyalty_module);
+    program = lmcf->programs.elts;
+
+    for (i = 0; omcf->spool && i < lmcf->programs.nelts; i++) {
+        if (program[i]->observing == NULL
+            && ngx_http_loyalty_observing(cf, omcf, program[i]) == NULL)
         {
             return NGX_ERROR;
         }
@@ -95,6 +110,7 @@ ngx_http_loyalty_observing(ngx_conf_t *cf,
     *own = ring;
 
     observing->program = program;
+    observing->spool = omcf->spool;
     program->observing = observing;
 
     return observing;
@@ -331,30 +347,53 @@ ngx_http_loyalty_rings_end(ngx_cycle_t *cycle,
         ring = observing[i]->rings.elts;
 
         for (n = 0; n < observing[i]->rings.nelts; n++) {
-            ngx_http_loyalty_ring_end(cycle, ring[n]);
+            ngx_http_loyalty_ring_end(cycle, omcf->spool, ring[n]);
         }
     }
 
     ring = omcf->orphans.elts;
 
     for (i = 0; i < omcf->orphans.nelts; i++) {
-        ngx_http_loyalty_ring_end(cycle, ring[i]);
+        ngx_http_loyalty_ring_end(cycle, omcf->spool, ring[i]);
     }
 }
 
 
 static void
-ngx_http_loyalty_ring_end(ngx_cycle_t *cycle, ngx_http_loyalty_ring_t *ring)
+ngx_http_loyalty_ring_end(ngx_cycle_t *cycle,
+    ngx_http_loyalty_spool_conf_t *spool, ngx_http_loyalty_ring_t *ring)
 {
-    ngx_uint_t  left;
+    ngx_uint_t                n, dead, lost;
+    ngx_http_loyalty_slot_t  *slots;
 
-    left = (ring->ring != NULL) ? ngx_http_loyalty_ring_left(ring) : 0;
+    if (ring->ring == NULL) {
+        return;
+    }
 
-    if (left) {
+    n = ngx_http_loyalty_ring_adopt(ring->ring, cycle->log, 1, &slots, &dead);
+
+    if (n == 0) {
+        return;
+    }
+
+    lost = (spool == NULL) ? n
+           : ngx_http_loyalty_spool_save(cycle, spool, &ring->program,
+                                         ring->ring, slots, n);
+
+    ngx_free(slots);
+
+    if (lost < n) {
+        ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0,
+                      "loyalty program \"%V\": %ui observed events went from "
+                      "the ring \"%V\" to the spool", &ring->program, n - lost,
+                      &ring->zone);
+    }
+
+    if (lost) {
         ngx_log_error(NGX_LOG_ERR, cycle->log, 0,
                       "loyalty program \"%V\": %ui observed events are lost "
-                      "with the ring \"%V\"",
-                      &ring->program, left, &ring->zone);
+                      "with the ring \"%V\"", &ring->program, lost,
+                      &ring->zone);
     }
 }
 
@@ -382,4 +421,19 @@ ngx_http_loyalty_rings_count(ngx_http_loyalty_program_t *program,
         *slots += ring[i]->ring->nslots;
         *used += loyalty_ring_recount(ring[i]->ring);
     }
+}
+
+
+ngx_atomic_int_t
+ngx_http_loyalty_spool_bytes(ngx_http_loyalty_program_t *program)
+{
+    ngx_http_loyalty_ring_t  **own;
+
+    if (program->observing == NULL) {
+        return 0;
+    }
+
+    own = program->observing->rings.elts;
+
+    return own[0]->ring->user[NGX_HTTP_LOYALTY_RING_BYTES];
 }

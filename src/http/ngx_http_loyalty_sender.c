@@ -1,6 +1,7 @@
 /*
  * From the ring to Redis: each worker sends what it has observed itself, and
- * what it has adopted from workers that are gone.
+ * what it has adopted from workers that are gone; one of them also sends what
+ * is in the spool.
  *
  * The events that are a worker's own wait in the order in which they were
  * observed.  At most 64 are under way; one leaves the ring when Redis has
@@ -13,65 +14,21 @@
  * up: after some tries it is set aside and tried once in a while, and is given
  * up at last.
  *
- * Once a second the sender looks for slots whose owner is gone.  All of its
- * timers are cancelable: a worker that leaves stays for what is under way,
+ * Its timers are cancelable: a worker that leaves stays for what is under way,
  * whose deadlines redis/ keeps, and leaves the rest to those that follow.
  */
 
-#include "ngx_http_loyalty_observe.h"
+#include "ngx_http_loyalty_sender.h"
 
 
 #define NGX_HTTP_LOYALTY_SENDER_PAUSE    50       /* ms, the first */
 #define NGX_HTTP_LOYALTY_SENDER_LONGEST  1000
-#define NGX_HTTP_LOYALTY_SENDER_TICK     1000
 #define NGX_HTTP_LOYALTY_SENDER_FIRST    100      /* ms to the first tick */
-#define NGX_HTTP_LOYALTY_SENDER_AWAY     1000     /* ms until it is said */
 #define NGX_HTTP_LOYALTY_SENDER_TRIES    3        /* then it is set aside */
 #define NGX_HTTP_LOYALTY_SENDER_GIVEN_UP 6
 #define NGX_HTTP_LOYALTY_SENDER_ASIDE    2000     /* ms between those */
 
 
-/* an event under way, or one that has come back */
-
-typedef struct {
-    ngx_queue_t                   queue;          /* in the order of sending,
-                                                     or free */
-    ngx_http_loyalty_sender_t    *sender;
-    ngx_http_loyalty_backlog_t   *backlog;
-    uint32_t                      slot;
-    ngx_uint_t                    tries;
-    ngx_uint_t                    answers;        /* of others, by then */
-    ngx_msec_t                    due;            /* when it is set aside */
-    unsigned                      flying:1;
-    unsigned                      aside:1;
-} ngx_http_loyalty_sending_t;
-
-
-struct ngx_http_loyalty_sender_s {
-    ngx_http_loyalty_observing_t *observing;
-    ngx_log_t                    *log;
-    size_t                        hint;
-
-    ngx_uint_t                    nbacklogs;
-    ngx_http_loyalty_backlog_t   *backlogs;       /* as the rings */
-
-    ngx_queue_t                   sent;
-    ngx_queue_t                   free;
-    ngx_uint_t                    back;           /* of sent, not flying */
-    ngx_http_loyalty_sending_t    sending[NGX_HTTP_LOYALTY_WINDOW];
-
-    ngx_event_t                   go;             /* posted */
-    ngx_event_t                   pause;
-    ngx_event_t                   tick;
-
-    ngx_uint_t                    answers;
-    ngx_uint_t                    failures;       /* since the last answer */
-    ngx_msec_t                    trouble;        /* since when */
-    unsigned                      away:1;         /* as it was logged */
-};
-
-
-static void ngx_http_loyalty_sender_go(ngx_event_t *ev);
 static ngx_int_t ngx_http_loyalty_sender_again(
     ngx_http_loyalty_sender_t *sender);
 static ngx_int_t ngx_http_loyalty_sender_next(
@@ -92,7 +49,6 @@ static void ngx_http_loyalty_sender_answered(
     ngx_http_loyalty_sender_t *sender);
 static void ngx_http_loyalty_sender_wait(ngx_http_loyalty_sender_t *sender);
 
-static void ngx_http_loyalty_sender_tick(ngx_event_t *ev);
 
 
 ngx_int_t
@@ -152,7 +108,7 @@ ngx_http_loyalty_sender_init(ngx_cycle_t *cycle,
     sender->pause.log = cycle->log;
     sender->pause.cancelable = 1;
 
-    sender->tick.handler = ngx_http_loyalty_sender_tick;
+    sender->tick.handler = ngx_http_loyalty_spooler_tick;
     sender->tick.data = sender;
     sender->tick.log = cycle->log;
     sender->tick.cancelable = 1;
@@ -161,7 +117,7 @@ ngx_http_loyalty_sender_init(ngx_cycle_t *cycle,
 
     observing->sender = sender;
 
-    return NGX_OK;
+    return ngx_http_loyalty_spooler_init(cycle, sender);
 }
 
 
@@ -178,10 +134,14 @@ ngx_http_loyalty_sender_add(ngx_http_loyalty_sender_t *sender, size_t slot)
     ngx_http_loyalty_backlog_put(&sender->backlogs[0], (uint32_t) slot);
 
     ngx_post_event(&sender->go, &ngx_posted_events);
+
+    if (sender->spool != NULL) {
+        ngx_http_loyalty_spooler_added(sender);
+    }
 }
 
 
-static void
+void
 ngx_http_loyalty_sender_go(ngx_event_t *ev)
 {
     ngx_http_loyalty_sender_t  *sender;
@@ -216,6 +176,7 @@ ngx_http_loyalty_sender_again(ngx_http_loyalty_sender_t *sender)
         sending = ngx_queue_data(q, ngx_http_loyalty_sending_t, queue);
 
         if (sending->flying
+            || (sending->backlog != NULL && sender->holding)
             || (sending->aside
                 && (ngx_msec_int_t) (sending->due - ngx_current_msec) > 0))
         {
@@ -231,12 +192,12 @@ ngx_http_loyalty_sender_again(ngx_http_loyalty_sender_t *sender)
 }
 
 
-/* one more; what was left by others is older than what is new */
+/* one more: of the spool, then what was left by others, then what is new */
 
 static ngx_int_t
 ngx_http_loyalty_sender_next(ngx_http_loyalty_sender_t *sender)
 {
-    uint32_t                     slot;
+    ngx_int_t                    rc;
     ngx_uint_t                   i;
     ngx_queue_t                 *q;
     ngx_http_loyalty_sending_t  *sending;
@@ -245,27 +206,39 @@ ngx_http_loyalty_sender_next(ngx_http_loyalty_sender_t *sender)
         return NGX_DECLINED;
     }
 
-    i = sender->nbacklogs;
-
-    do {
-        if (i == 0) {
-            return NGX_DECLINED;
-        }
-
-        i--;
-
-    } while (ngx_http_loyalty_backlog_take(&sender->backlogs[i], &slot)
-             != NGX_OK);
-
     q = ngx_queue_head(&sender->free);
+    sending = ngx_queue_data(q, ngx_http_loyalty_sending_t, queue);
+
+    sending->backlog = NULL;
+    rc = NGX_DECLINED;
+
+    if (sender->spool != NULL && ngx_http_loyalty_spool_mine(sender->spool)) {
+        sending->record = sender->records
+                          + (sending - sender->sending) * LOYALTY_RECORD;
+        rc = ngx_http_loyalty_spool_next(sender->spool, sending->record,
+                                         &sending->size);
+        sending->opened = sender->spool->opened;
+    }
+
+    if (rc != NGX_OK
+        && (sender->holding || ngx_http_loyalty_spooler_first(sender)))
+    {
+        return NGX_DECLINED;
+    }
+
+    for (i = sender->nbacklogs; rc != NGX_OK && i > 0; i--) {
+        sending->backlog = &sender->backlogs[i - 1];
+        rc = ngx_http_loyalty_backlog_take(sending->backlog, &sending->slot);
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
     ngx_queue_remove(q);
     ngx_queue_insert_tail(&sender->sent, q);
     sender->back++;
 
-    sending = ngx_queue_data(q, ngx_http_loyalty_sending_t, queue);
-
-    sending->backlog = &sender->backlogs[i];
-    sending->slot = slot;
     sending->tries = 0;
     sending->aside = 0;
 
@@ -287,19 +260,16 @@ ngx_http_loyalty_sender_send(ngx_http_loyalty_sending_t *sending)
 
     sender = sending->sender;
 
-    switch (loyalty_ring_read(sending->backlog->ring->ring, sending->slot,
-                              ngx_pid, &record))
-    {
-    case 0:
-        break;
+    rc = ngx_http_loyalty_sender_record(sending, &record);
 
-    case 1:
+    if (rc == 1) {
         ngx_http_loyalty_sender_refused(sending,
                                         NGX_HTTP_LOYALTY_REFUSE_DAMAGED);
         return NGX_OK;
+    }
 
-    default:
-        ngx_http_loyalty_sender_done(sending);
+    if (rc != 0) {
+        ngx_http_loyalty_sender_drop(sending);
         return NGX_OK;
     }
 
@@ -321,6 +291,20 @@ ngx_http_loyalty_sender_send(ngx_http_loyalty_sending_t *sending)
     sender->back--;
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_loyalty_sender_record(ngx_http_loyalty_sending_t *sending,
+    loyalty_record_t *record)
+{
+    if (sending->backlog == NULL) {
+        return loyalty_spool_next(sending->record, sending->size, 1, record)
+               == LOYALTY_SPOOL_RECORD ? 0 : 1;
+    }
+
+    return loyalty_ring_read(sending->backlog->ring->ring, sending->slot,
+                             ngx_pid, record);
 }
 
 
@@ -368,21 +352,30 @@ ngx_http_loyalty_sender_handler(void *data, ngx_http_loyalty_status_e status,
 }
 
 
-/* it is no concern of ours any more */
+/* it has been decided, and need not be kept any longer */
 
 static void
 ngx_http_loyalty_sender_done(ngx_http_loyalty_sending_t *sending)
 {
-    ngx_http_loyalty_sender_t  *sender;
+    if (sending->backlog == NULL) {
+        ngx_http_loyalty_spool_done(sending->sender->spool, sending->opened);
 
-    sender = sending->sender;
+    } else {
+        (void) loyalty_ring_done(sending->backlog->ring->ring, sending->slot,
+                                 ngx_pid);
+    }
 
-    (void) loyalty_ring_done(sending->backlog->ring->ring, sending->slot,
-                             ngx_pid);
+    ngx_http_loyalty_sender_drop(sending);
+}
 
+
+void
+ngx_http_loyalty_sender_drop(ngx_http_loyalty_sending_t *sending)
+{
     ngx_queue_remove(&sending->queue);
-    ngx_queue_insert_head(&sender->free, &sending->queue);
-    sender->back--;
+    ngx_queue_insert_head(&sending->sender->free, &sending->queue);
+
+    sending->sender->back--;
 }
 
 
@@ -405,9 +398,7 @@ ngx_http_loyalty_sender_refused(ngx_http_loyalty_sending_t *sending,
         ngx_str_set(&id, "unknown");
         ngx_str_set(&member, "unknown");
 
-        if (loyalty_ring_read(sending->backlog->ring->ring, sending->slot,
-                              ngx_pid, &record)
-            == 0
+        if (ngx_http_loyalty_sender_record(sending, &record) == 0
             && loyalty_observed_read(&observed, record.payload, record.len)
                == 0)
         {
@@ -483,6 +474,14 @@ static void
 ngx_http_loyalty_sender_answered(ngx_http_loyalty_sender_t *sender)
 {
     sender->answers++;
+
+    ngx_http_loyalty_sender_well(sender);
+}
+
+
+void
+ngx_http_loyalty_sender_well(ngx_http_loyalty_sender_t *sender)
+{
     sender->failures = 0;
 
     if (sender->pause.timer_set) {
@@ -533,22 +532,4 @@ ngx_http_loyalty_sender_wait(ngx_http_loyalty_sender_t *sender)
     pause = pause / 2 + (ngx_msec_t) ngx_random() % (pause / 2 + 1);
 
     ngx_add_timer(&sender->pause, pause);
-}
-
-
-static void
-ngx_http_loyalty_sender_tick(ngx_event_t *ev)
-{
-    ngx_uint_t                  i;
-    ngx_http_loyalty_sender_t  *sender;
-
-    sender = ev->data;
-
-    for (i = 0; i < sender->nbacklogs; i++) {
-        ngx_http_loyalty_backlog_adopt(&sender->backlogs[i], 0);
-    }
-
-    ngx_http_loyalty_sender_go(&sender->go);
-
-    ngx_add_timer(&sender->tick, NGX_HTTP_LOYALTY_SENDER_TICK);
 }

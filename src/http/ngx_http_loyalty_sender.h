@@ -1,0 +1,98 @@
+/*
+ * A worker's sender, as the files that make it up see it: sender.c sends,
+ * spooler.c moves what cannot be sent to the spool.
+ */
+
+#ifndef _NGX_HTTP_LOYALTY_SENDER_H_INCLUDED_
+#define _NGX_HTTP_LOYALTY_SENDER_H_INCLUDED_
+
+
+#include "ngx_http_loyalty_observe.h"
+
+
+#define NGX_HTTP_LOYALTY_SENDER_AWAY  1000        /* ms until Redis is */
+
+
+/* an event under way, or one that has come back */
+
+typedef struct {
+    ngx_queue_t                   queue;          /* in the order of sending,
+                                                     or free */
+    ngx_http_loyalty_sender_t    *sender;
+    ngx_http_loyalty_backlog_t   *backlog;        /* NULL: of the spool */
+    uint32_t                      slot;           /* in the ring */
+    ngx_uint_t                    opened;         /* of the spool, as in
+                                                     replay.c */
+    u_char                       *record;         /* where it then is */
+    size_t                        size;
+    ngx_uint_t                    tries;
+    ngx_uint_t                    answers;        /* of others, by then */
+    ngx_msec_t                    due;            /* when it is set aside */
+    unsigned                      flying:1;
+    unsigned                      aside:1;
+} ngx_http_loyalty_sending_t;
+
+
+struct ngx_http_loyalty_sender_s {
+    ngx_http_loyalty_observing_t *observing;
+    ngx_log_t                    *log;
+    size_t                        hint;
+    ngx_http_loyalty_spool_t     *spool;          /* NULL: there is none */
+    u_char                       *records;        /* of the spool, one for each
+                                                     of sending */
+
+    ngx_uint_t                    nbacklogs;
+    ngx_http_loyalty_backlog_t   *backlogs;       /* as the rings */
+
+    ngx_queue_t                   sent;
+    ngx_queue_t                   free;
+    ngx_uint_t                    back;           /* of sent, not flying */
+    ngx_http_loyalty_sending_t    sending[NGX_HTTP_LOYALTY_WINDOW];
+
+    ngx_event_t                   go;             /* posted */
+    ngx_event_t                   pause;
+    ngx_event_t                   tick;
+
+    ngx_uint_t                    answers;
+    ngx_uint_t                    failures;       /* since the last answer */
+    ngx_msec_t                    trouble;        /* since when */
+    uint64_t                      spooler;        /* the last one seen */
+    unsigned                      spooling:1;     /* which lives */
+    unsigned                      holding:1;      /* nothing is sent from the
+                                                     ring: it is moved */
+    unsigned                      away:1;         /* as it was logged */
+};
+
+
+/* ---- sender.c ---- */
+
+/* sends what can be sent now */
+void ngx_http_loyalty_sender_go(ngx_event_t *ev);
+
+/* the record of what is sent: as loyalty_ring_read() */
+ngx_int_t ngx_http_loyalty_sender_record(ngx_http_loyalty_sending_t *sending,
+    loyalty_record_t *record);
+
+/* Redis takes what is sent */
+void ngx_http_loyalty_sender_well(ngx_http_loyalty_sender_t *sender);
+
+/* it is not to be sent, for now; its slot stays as it is */
+void ngx_http_loyalty_sender_drop(ngx_http_loyalty_sending_t *sending);
+
+
+/* ---- spooler.c ---- */
+
+ngx_int_t ngx_http_loyalty_spooler_init(ngx_cycle_t *cycle,
+    ngx_http_loyalty_sender_t *sender);
+
+/* once in a while, and often when there is something to do */
+void ngx_http_loyalty_spooler_tick(ngx_event_t *ev);
+
+/* an event was added: it may be time to look */
+void ngx_http_loyalty_spooler_added(ngx_http_loyalty_sender_t *sender);
+
+/* the spool comes first: nothing is sent from the ring */
+ngx_uint_t ngx_http_loyalty_spooler_first(ngx_http_loyalty_sender_t *sender);
+
+
+#endif /* _NGX_HTTP_LOYALTY_SENDER_H_INCLUDED_ */

@@ -1,0 +1,519 @@
+/*
+ * What becomes of observed events while Redis does not take them: the tick of
+ * a sender.
+ *
+ * Once a second it looks for slots of the ring whose owner is gone.  With a
+ * spool there is more to do.  A worker is pressed when Redis has not answered
+ * it for a second, or when more than half of the ring is in use, whatever the
+ * reason.  A worker that is pressed tries to become the spooler, of which there
+ * is one; if another is, it offers its slots, which that one takes.  The
+ * spooler, while it is pressed, moves what it has to the spool; and whenever
+ * it can send, it sends what is in the spool first.  Until the spool is empty
+ * all workers keep what is new in the ring: so the order stays.
+ *
+ * This happens twenty times a second, in the meantime nothing is missed: half
+ * of the ring is still free when it begins.
+ */
+
+#include "ngx_http_loyalty_sender.h"
+
+#include <signal.h>
+
+
+#define NGX_HTTP_LOYALTY_SPOOLER_TICK     1000    /* ms */
+#define NGX_HTTP_LOYALTY_SPOOLER_FAST     50
+#define NGX_HTTP_LOYALTY_SPOOLER_LOOK     60000   /* ms between looks into the
+                                                     directory */
+#define NGX_HTTP_LOYALTY_SPOOLER_BATCHES  8       /* in a tick */
+#define NGX_HTTP_LOYALTY_SPOOLER_MOVED    1024    /* in a batch, at most */
+#define NGX_HTTP_LOYALTY_SPOOLER_REMIND   10000   /* ms */
+
+
+/* slots on their way to the spool */
+
+typedef struct {
+    ngx_http_loyalty_backlog_t   *backlog;
+    uint32_t                      slot;
+} ngx_http_loyalty_moved_t;
+
+
+static ngx_uint_t ngx_http_loyalty_spooler_pressed(
+    ngx_http_loyalty_sender_t *sender, ngx_uint_t other);
+static ngx_uint_t ngx_http_loyalty_spooler_other(
+    ngx_http_loyalty_sender_t *sender, ngx_uint_t look);
+static ngx_uint_t ngx_http_loyalty_spooler_wanted(
+    ngx_http_loyalty_sender_t *sender, ngx_uint_t pressed);
+static void ngx_http_loyalty_spooler_become(
+    ngx_http_loyalty_sender_t *sender);
+static void ngx_http_loyalty_spooler_leave(ngx_http_loyalty_sender_t *sender);
+static void ngx_http_loyalty_spooler_adopt(ngx_http_loyalty_sender_t *sender);
+static void ngx_http_loyalty_spooler_offer(ngx_http_loyalty_sender_t *sender);
+static void ngx_http_loyalty_spooler_move(ngx_http_loyalty_sender_t *sender);
+static ngx_int_t ngx_http_loyalty_spooler_batch(
+    ngx_http_loyalty_sender_t *sender, u_char *buf);
+static void ngx_http_loyalty_spooler_back(ngx_http_loyalty_sender_t *sender,
+    ngx_http_loyalty_moved_t *moved, ngx_uint_t n);
+static ngx_int_t ngx_http_loyalty_spooler_take(
+    ngx_http_loyalty_sender_t *sender, ngx_http_loyalty_moved_t *moved);
+static void ngx_http_loyalty_spooler_full(ngx_http_loyalty_sender_t *sender,
+    ngx_uint_t full);
+
+
+ngx_int_t
+ngx_http_loyalty_spooler_init(ngx_cycle_t *cycle,
+    ngx_http_loyalty_sender_t *sender)
+{
+    ngx_http_loyalty_ring_t       **own;
+    ngx_http_loyalty_observing_t   *observing;
+
+    observing = sender->observing;
+
+    if (observing->spool == NULL) {
+        return NGX_OK;
+    }
+
+    own = observing->rings.elts;
+
+    sender->spool = ngx_http_loyalty_spool_create(cycle->pool, cycle->log,
+                                                  observing->spool,
+                                                  observing->program,
+                                                  own[0]->ring);
+
+    return sender->spool ? NGX_OK : NGX_ERROR;
+}
+
+
+void
+ngx_http_loyalty_spooler_tick(ngx_event_t *ev)
+{
+    ngx_uint_t                  pressed, other;
+    ngx_msec_t                  next;
+    ngx_http_loyalty_spool_t   *spool;
+    ngx_http_loyalty_sender_t  *sender;
+
+    sender = ev->data;
+    spool = sender->spool;
+    next = NGX_HTTP_LOYALTY_SPOOLER_TICK;
+
+    if (spool == NULL) {
+        ngx_http_loyalty_spooler_adopt(sender);
+
+    } else {
+        other = ngx_http_loyalty_spooler_other(sender, 1);
+        pressed = ngx_http_loyalty_spooler_pressed(sender, other);
+
+        if (ngx_exiting) {
+            ngx_http_loyalty_spooler_leave(sender);
+
+        } else if (!other && ngx_http_loyalty_spooler_wanted(sender, pressed))
+        {
+            ngx_http_loyalty_spooler_become(sender);
+        }
+
+        if (!other) {
+            ngx_http_loyalty_spooler_adopt(sender);
+
+        } else if (pressed) {
+            ngx_http_loyalty_spooler_offer(sender);
+        }
+
+        if (ngx_http_loyalty_spool_mine(spool)) {
+
+            if (pressed) {
+                ngx_http_loyalty_spooler_move(sender);
+
+            } else if (ngx_http_loyalty_spool_empty(spool)) {
+                ngx_http_loyalty_spool_release(spool);
+            }
+        }
+
+        sender->holding = pressed
+                          && (other || (ngx_http_loyalty_spool_mine(spool)
+                                        && !spool->failing && !spool->full));
+
+        if (pressed || ngx_http_loyalty_spool_mine(spool)
+            || ngx_http_loyalty_spooler_first(sender))
+        {
+            next = NGX_HTTP_LOYALTY_SPOOLER_FAST;
+        }
+    }
+
+    ngx_http_loyalty_sender_go(&sender->go);
+
+    ngx_add_timer(&sender->tick, next);
+}
+
+
+void
+ngx_http_loyalty_spooler_added(ngx_http_loyalty_sender_t *sender)
+{
+    loyalty_ring_t  *ring;
+
+    ring = sender->spool->ring;
+
+    if (loyalty_ring_used(ring) * 2 <= (int64_t) ring->nslots
+        || (ngx_msec_int_t) (sender->tick.timer.key - ngx_current_msec)
+           <= NGX_HTTP_LOYALTY_SPOOLER_FAST)
+    {
+        return;
+    }
+
+    ngx_del_timer(&sender->tick);
+    ngx_add_timer(&sender->tick, NGX_HTTP_LOYALTY_SPOOLER_FAST);
+}
+
+
+static ngx_uint_t
+ngx_http_loyalty_spooler_pressed(ngx_http_loyalty_sender_t *sender,
+    ngx_uint_t other)
+{
+    loyalty_ring_t  *ring;
+
+    ring = sender->spool->ring;
+
+    if (loyalty_ring_used(ring) * 2 > (int64_t) ring->nslots) {
+        return 1;
+    }
+
+    /* a worker that sends nothing is not answered: what another has sent of
+       the spool shows that Redis is there */
+
+    if (other && sender->failures
+        && ring->user[NGX_HTTP_LOYALTY_RING_BYTES] == 0)
+    {
+        ngx_http_loyalty_sender_well(sender);
+    }
+
+    return sender->failures
+           && ngx_current_msec - sender->trouble
+              >= NGX_HTTP_LOYALTY_SENDER_AWAY;
+}
+
+
+/* another process is the spooler; look: whether it lives is asked anew */
+
+static ngx_uint_t
+ngx_http_loyalty_spooler_other(ngx_http_loyalty_sender_t *sender,
+    ngx_uint_t look)
+{
+    uint64_t  pid;
+
+    pid = __atomic_load_n(&sender->spool->ring
+                                  ->user[NGX_HTTP_LOYALTY_RING_SPOOLER],
+                          __ATOMIC_ACQUIRE);
+
+    if (pid == 0 || pid == (uint64_t) ngx_pid) {
+        return 0;
+    }
+
+    if (look || pid != sender->spooler) {
+        sender->spooler = pid;
+        sender->spooling = !(kill((ngx_pid_t) pid, 0) == -1
+                             && ngx_errno == ESRCH);
+    }
+
+    return sender->spooling;
+}
+
+
+ngx_uint_t
+ngx_http_loyalty_spooler_first(ngx_http_loyalty_sender_t *sender)
+{
+    if (sender->spool == NULL) {
+        return 0;
+    }
+
+    if (ngx_http_loyalty_spool_mine(sender->spool)) {
+        return !ngx_http_loyalty_spool_empty(sender->spool);
+    }
+
+    return __atomic_load_n(&sender->spool->ring
+                                   ->user[NGX_HTTP_LOYALTY_RING_BYTES],
+                           __ATOMIC_ACQUIRE)
+           != 0
+           && ngx_http_loyalty_spooler_other(sender, 0);
+}
+
+
+/* there may be files of an earlier nginx, or of one that was killed */
+
+static ngx_uint_t
+ngx_http_loyalty_spooler_wanted(ngx_http_loyalty_sender_t *sender,
+    ngx_uint_t pressed)
+{
+    ngx_http_loyalty_spool_t  *spool;
+
+    spool = sender->spool;
+
+    if (ngx_http_loyalty_spool_mine(spool)) {
+        return 0;
+    }
+
+    if (pressed || spool->ring->user[NGX_HTTP_LOYALTY_RING_BYTES] != 0) {
+        return 1;
+    }
+
+    if (spool->known
+        && ngx_current_msec - spool->looked < NGX_HTTP_LOYALTY_SPOOLER_LOOK)
+    {
+        return 0;
+    }
+
+    return ngx_http_loyalty_spool_look(spool);
+}
+
+
+static void
+ngx_http_loyalty_spooler_become(ngx_http_loyalty_sender_t *sender)
+{
+    if (sender->records == NULL) {
+        sender->records = ngx_alloc(NGX_HTTP_LOYALTY_WINDOW * LOYALTY_RECORD,
+                                    sender->log);
+        if (sender->records == NULL) {
+            return;
+        }
+    }
+
+    (void) ngx_http_loyalty_spool_acquire(sender->spool);
+}
+
+
+/* a worker that leaves: those that stay have the spool at once */
+
+static void
+ngx_http_loyalty_spooler_leave(ngx_http_loyalty_sender_t *sender)
+{
+    ngx_queue_t                 *q, *next;
+    ngx_http_loyalty_sending_t  *sending;
+
+    if (!ngx_http_loyalty_spool_mine(sender->spool)) {
+        return;
+    }
+
+    for (q = ngx_queue_head(&sender->sent);
+         q != ngx_queue_sentinel(&sender->sent);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        sending = ngx_queue_data(q, ngx_http_loyalty_sending_t, queue);
+
+        if (!sending->flying && sending->backlog == NULL) {
+            ngx_http_loyalty_sender_drop(sending);
+        }
+    }
+
+    ngx_http_loyalty_spool_release(sender->spool);
+}
+
+
+static void
+ngx_http_loyalty_spooler_adopt(ngx_http_loyalty_sender_t *sender)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < sender->nbacklogs; i++) {
+        ngx_http_loyalty_backlog_adopt(&sender->backlogs[i], 0);
+    }
+}
+
+
+static void
+ngx_http_loyalty_spooler_offer(ngx_http_loyalty_sender_t *sender)
+{
+    ngx_http_loyalty_moved_t  moved;
+
+    while (ngx_http_loyalty_spooler_take(sender, &moved) == NGX_OK) {
+        (void) loyalty_ring_offer(moved.backlog->ring->ring, moved.slot,
+                                  ngx_pid);
+    }
+}
+
+
+static void
+ngx_http_loyalty_spooler_move(ngx_http_loyalty_sender_t *sender)
+{
+    u_char      *buf;
+    ngx_uint_t   n;
+
+    buf = ngx_alloc(NGX_HTTP_LOYALTY_SPOOL_BATCH, sender->log);
+    if (buf == NULL) {
+        return;
+    }
+
+    for (n = 0; n < NGX_HTTP_LOYALTY_SPOOLER_BATCHES; n++) {
+        if (ngx_http_loyalty_spooler_batch(sender, buf) != NGX_OK) {
+            break;
+        }
+    }
+
+    ngx_free(buf);
+}
+
+
+/* NGX_DECLINED: there is no more, or it cannot be written */
+
+static ngx_int_t
+ngx_http_loyalty_spooler_batch(ngx_http_loyalty_sender_t *sender, u_char *buf)
+{
+    off_t                      room;
+    u_char                    *p;
+    ngx_int_t                  rc;
+    ngx_uint_t                 i, n;
+    loyalty_record_t           record;
+    ngx_http_loyalty_moved_t   moved[NGX_HTTP_LOYALTY_SPOOLER_MOVED];
+
+    room = ngx_min(ngx_http_loyalty_spool_room(sender->spool),
+                   NGX_HTTP_LOYALTY_SPOOL_BATCH);
+
+    p = buf;
+    n = 0;
+
+    while (n < NGX_HTTP_LOYALTY_SPOOLER_MOVED
+           && room - (p - buf) >= LOYALTY_RECORD
+           && ngx_http_loyalty_spooler_take(sender, &moved[n]) == NGX_OK)
+    {
+        rc = loyalty_ring_read(moved[n].backlog->ring->ring, moved[n].slot,
+                               ngx_pid, &record);
+
+        if (rc == 0) {
+            p = ngx_cpymem(p, record.payload - LOYALTY_RECORD_HEAD,
+                           record.size);
+            n++;
+
+        } else if (rc == 1) {
+            ngx_http_loyalty_stat(sender->observing->program,
+                                  NGX_HTTP_LOYALTY_STAT_OBS_DAMAGED, 1);
+            (void) loyalty_ring_done(moved[n].backlog->ring->ring,
+                                     moved[n].slot, ngx_pid);
+        }
+    }
+
+    ngx_http_loyalty_spooler_full(sender, room < LOYALTY_RECORD);
+
+    if (n == 0) {
+        return NGX_DECLINED;
+    }
+
+    rc = ngx_http_loyalty_spool_append(sender->spool, buf, p - buf);
+
+    if (rc != NGX_OK) {
+        ngx_http_loyalty_spooler_back(sender, moved, n);
+        return NGX_DECLINED;
+    }
+
+    for (i = 0; i < n; i++) {
+        (void) loyalty_ring_done(moved[i].backlog->ring->ring, moved[i].slot,
+                                 ngx_pid);
+    }
+
+    ngx_http_loyalty_stat(sender->observing->program,
+                          NGX_HTTP_LOYALTY_STAT_SPOOLED, n);
+
+    return NGX_OK;
+}
+
+
+/* to where they were taken from */
+
+static void
+ngx_http_loyalty_spooler_back(ngx_http_loyalty_sender_t *sender,
+    ngx_http_loyalty_moved_t *moved, ngx_uint_t n)
+{
+    ngx_uint_t                i, b, k;
+    ngx_http_loyalty_slot_t   slots[NGX_HTTP_LOYALTY_SPOOLER_MOVED];
+
+    for (b = 0; b < sender->nbacklogs; b++) {
+
+        for (i = 0, k = 0; i < n; i++) {
+
+            if (moved[i].backlog == &sender->backlogs[b]) {
+                slots[k].slot = moved[i].slot;
+                slots[k].seq = loyalty_ring_seq(moved[i].backlog->ring->ring,
+                                                moved[i].slot);
+                k++;
+            }
+        }
+
+        ngx_http_loyalty_backlog_merge(&sender->backlogs[b], slots, k);
+    }
+}
+
+
+/*
+ * The oldest slot that is ours.  One that is under way comes back, or is done,
+ * within the time that Redis has; what is behind it waits for that, lest it
+ * should be moved to before it.  When there is hardly any room left, room is
+ * worth more than order.
+ */
+
+static ngx_int_t
+ngx_http_loyalty_spooler_take(ngx_http_loyalty_sender_t *sender,
+    ngx_http_loyalty_moved_t *moved)
+{
+    ngx_uint_t                   i, urgent;
+    ngx_queue_t                 *q;
+    loyalty_ring_t              *ring;
+    ngx_http_loyalty_sending_t  *sending;
+
+    ring = sender->spool->ring;
+    urgent = loyalty_ring_used(ring) * 4 > (int64_t) ring->nslots * 3;
+
+    for (q = ngx_queue_head(&sender->sent);
+         q != ngx_queue_sentinel(&sender->sent);
+         q = ngx_queue_next(q))
+    {
+        sending = ngx_queue_data(q, ngx_http_loyalty_sending_t, queue);
+
+        if (sending->backlog == NULL) {
+            continue;
+        }
+
+        if (!sending->flying) {
+            moved->backlog = sending->backlog;
+            moved->slot = sending->slot;
+            ngx_http_loyalty_sender_drop(sending);
+            return NGX_OK;
+        }
+
+        if (!urgent) {
+            return NGX_DECLINED;
+        }
+    }
+
+    for (i = sender->nbacklogs; i > 0; i--) {
+        moved->backlog = &sender->backlogs[i - 1];
+
+        if (ngx_http_loyalty_backlog_take(moved->backlog, &moved->slot)
+            == NGX_OK)
+        {
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+static void
+ngx_http_loyalty_spooler_full(ngx_http_loyalty_sender_t *sender,
+    ngx_uint_t full)
+{
+    ngx_http_loyalty_spool_t  *spool;
+
+    spool = sender->spool;
+
+    if (spool->full == full) {
+        return;
+    }
+
+    spool->full = full;
+    ngx_http_loyalty_spool_tell(spool);
+
+    if (full) {
+        ngx_log_error(NGX_LOG_ERR, sender->log, 0,
+                      "loyalty program \"%V\": the spool \"%V\" is full, newer "
+                      "observed events stay in the ring",
+                      &sender->observing->program->name,
+                      &spool->conf->path->name);
+    }
+}

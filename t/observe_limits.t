@@ -1,0 +1,153 @@
+#!/usr/bin/perl
+
+# The spool at its limits: full, slow, too late, and shared.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Loyalty::FakeRedis;
+use Loyalty::Shop;
+use Test::More;
+use Time::HiRes qw(sleep);
+
+my $HTTP = <<'END';
+loyalty_ring  zone=seen:64k;
+loyalty_spool path=%%TESTDIR%%/spool max=64k;
+END
+
+
+# ---- a spool that is full ----
+
+{
+    my $t = Loyalty::Shop->start(http => $HTTP);
+    my $shop = Loyalty::Shop->new($t);
+    my $refused = sub { $shop->metric('observed_dropped_total',
+                                      "reason=\"$_[0]\"") };
+
+    my $slots = $shop->metric('ring_slots');
+
+    $t->redis_kill;
+    $shop->{pause} = 0.1;
+
+    for (1 .. 100) {
+        $shop->buy(40, "Redis is away, $_");
+        last if $refused->('spool_full') > 40;
+    }
+
+    cmp_ok($refused->('spool_full'), '>', 40, 'the spool is full');
+    is($refused->('ring_full'), 0, 'and not the ring by itself');
+    is($shop->metric('ring_used_slots'), $slots, 'which is full, too');
+    cmp_ok($shop->metric('spool_bytes'), '<=', 65536, 'no more than allowed');
+    cmp_ok($shop->metric('spool_bytes'), '>', 60000, 'and nearly that');
+    ok($t->log =~ /\[error\].* the spool "\S+" is full, newer observed events/,
+       'it is told');
+    ok($t->log =~ /: the ring "seen:shop" is full, reason: spool_full, \d+ more/,
+       'and what is lost with it');
+
+    my $first = $shop->{bought} - $refused->('spool_full');
+    my $lost = $refused->('spool_full');
+
+    $shop->lost($lost);
+    $t->redis_start;
+    $shop->credited('all that was not dropped');
+    is($refused->('spool_full'), $lost, 'no more was dropped');
+
+    # the oldest: each member has a hundred first ones and more
+    my @kept = map { $_->{id} =~ s/o//r }
+               @{$t->history('m3', 'limit=100')->json->{history}};
+    cmp_ok($kept[0], '<=', $first + 60, 'what was first is kept');
+
+    # there is room again
+    sleep 1;
+    $t->redis_kill;
+    $shop->buy(100, 'Redis is away again');
+    $shop->settled('Redis is away again');
+    $t->redis_start;
+    $shop->credited('Redis is away again');
+}
+
+
+# ---- a Redis that is slow, but there ----
+
+{
+    my $t = Loyalty::Shop->start(http => $HTTP =~ s/64k/256k/r, start => 0,
+        redis_to => 'unix:%%TESTDIR%%/fake.sock timeout=500ms');
+    my $fake = Loyalty::FakeRedis->new($t, [
+        [ qr/^FCALL event_/, PAUSE => 0.015, FORWARD => 1, times => 150 ] ]);
+
+    $t->start;
+
+    my $shop = Loyalty::Shop->new($t);
+
+    $shop->{pause} = 0.03;
+    $shop->buy(500, 'Redis is slow');
+    cmp_ok($shop->metric('spooled_total'), '>', 0, 'the ring is relieved');
+    $shop->credited('Redis is slow', 15);
+    is($shop->metric(observed_dropped_total => 'reason="ring_full"'), 0,
+       'nothing is dropped');
+}
+
+
+# ---- two nginx with one spool, and a program that is not observed ----
+
+{
+    my $t = Loyalty::Shop->start(http => $HTTP);
+    my $shop = Loyalty::Shop->new($t);
+    my $dir = $t->dir;
+
+    # the other has the same program in the same Redis, and observes nothing
+    my $other = Loyalty::Test->new(redis => 0, program => <<"END",
+redis unix:$dir/redis.sock timeout=300ms;
+wallet points;
+earn purchase points 1 per=1.00;
+END
+        http => "loyalty_spool path=$dir/spool max=64k;");
+
+    $t->redis_kill;
+    $shop->buy(80, 'the first of two');
+    $shop->settled('the first of two');
+    ok(-e "$dir/spool/shop.lock", 'the spool is locked');
+    my ($file) = $shop->files;
+    $t->redis_start;
+    $shop->credited('one of them sends what is there');
+
+    # the first is gone
+    sleep 1;
+    $t->redis_kill;
+    $shop->buy(80, 'before it quits');
+    $shop->settled('before it quits');
+    ok($t->quit, 'it quits');
+    ok(scalar $shop->files, 'and leaves files');
+    ok($other->reload(wait => 1), 'the other looks into the directory');
+    $t->redis_start;
+    ok($other->wait_for(sub { !$shop->files }), 'it sends them');
+    $t->start;
+    $shop->credited('each of them');
+    is($shop->metric('observed_duplicates_total'), 0, 'none twice');
+}
+
+
+# ---- too late ----
+
+{
+    my $t = Loyalty::Shop->start(http => $HTTP,
+                                 rules => "max_event_age 2s;\n");
+    my $shop = Loyalty::Shop->new($t);
+
+    $t->redis_kill;
+    $shop->buy(20, 'too early');
+    sleep 2.5;
+    $shop->buy(20, 'not too early');
+    $t->redis_start;
+    $shop->lost(20);
+    $shop->credited('what is not too old');
+    is($shop->metric(observed_refused_total => 'reason="too_old"'), 20,
+       'what is too old is counted');
+    ok($t->log =~ /of member "m\d" is given up, reason: too_old, \d+ more/,
+       'and told');
+}
+
+done_testing();
