@@ -30,6 +30,7 @@ help:
 	@echo "make asan       end-to-end tests on nginx with ASan and UBSan"
 	@echo "make fuzz       fuzzers, FUZZ_TIME=60 seconds each"
 	@echo "make lint       compiler warnings, style, Lua, Perl and shell"
+	@echo "make soak       100,000 observed purchases while all else fails"
 	@echo "make replay     two years of real purchases; REPLAY='--data DIR'"
 	@echo "make bench      measurements; bench-draws: the arithmetic of draws;"
 	@echo "                bench-verify: loyalty-verify on N=1000000 records"
@@ -114,6 +115,11 @@ stats:
 	@[ -z "$(DIEHARDER)" ] \
 	 || { grep -q PASSED $(BUILD)/stats/dieharder \
 	      && ! grep FAILED $(BUILD)/stats/dieharder; }
+
+soak:
+	@$(DEPS) build test
+	@$(MAKE) -s --no-print-directory module
+	@LOYALTY_SOAK=100000 perl tests/run.pl --time 900 t/observe_soak.t
 
 replay:
 	@$(DEPS) build test
@@ -258,4 +264,4 @@ FORCE:
 
 .PHONY: all help deps module module-locked demo demo-stop verify \
         verify-locked test asan lint bench bench-draws bench-verify stats \
-        replay fsck clean unit unit-locked fuzz fuzz-run FORCE
+        soak replay fsck clean unit unit-locked fuzz fuzz-run FORCE
