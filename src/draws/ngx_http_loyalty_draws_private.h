@@ -453,4 +453,10 @@ ngx_int_t ngx_http_loyalty_lead_stamps(ngx_http_loyalty_lead_t *lead);
 void ngx_http_loyalty_slots_free(ngx_http_loyalty_lead_t *lead);
 
 
+/* ---- metrics.c ---- */
+
+/* the place of a state in the list of them */
+ngx_uint_t ngx_http_loyalty_stage(const char *name);
+
+
 #endif /* _NGX_HTTP_LOYALTY_DRAWS_PRIVATE_H_INCLUDED_ */

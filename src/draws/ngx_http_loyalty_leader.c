@@ -23,6 +23,8 @@ static void ngx_http_loyalty_lead_pass(ngx_http_loyalty_lead_t *lead);
 static ngx_int_t ngx_http_loyalty_lead_ready(ngx_http_loyalty_lead_t *lead);
 static ngx_int_t ngx_http_loyalty_lead_state(ngx_http_loyalty_lead_t *lead);
 static const char *ngx_http_loyalty_lead_stage(ngx_http_loyalty_lead_t *lead);
+static void ngx_http_loyalty_lead_count(ngx_http_loyalty_lead_t *lead,
+    const char *stage);
 static void ngx_http_loyalty_lead_told(void *data,
     ngx_http_loyalty_status_e status, ngx_http_loyalty_reply_t *reply);
 static ngx_int_t ngx_http_loyalty_lead_tick(ngx_http_loyalty_lead_t *lead);
@@ -484,6 +486,8 @@ ngx_http_loyalty_lead_state(ngx_http_loyalty_lead_t *lead)
     rule = campaign->rule;
     stage = ngx_http_loyalty_lead_stage(lead);
 
+    ngx_http_loyalty_lead_count(lead, stage);
+
     if (stage == lead->told) {
         return NGX_OK;
     }
@@ -509,6 +513,45 @@ ngx_http_loyalty_lead_state(ngx_http_loyalty_lead_t *lead)
 
     return ngx_http_loyalty_lead_call(lead, NGX_HTTP_LOYALTY_FN_GAME, 1, &key,
                                       &arg, ngx_http_loyalty_lead_told);
+}
+
+
+static void
+ngx_http_loyalty_lead_count(ngx_http_loyalty_lead_t *lead, const char *stage)
+{
+    uint32_t                      n;
+    ngx_uint_t                    i;
+    ngx_http_loyalty_version_t   *version;
+    ngx_http_loyalty_campaign_t  *campaign;
+    ngx_atomic_int_t              value[NGX_HTTP_LOYALTY_DRAW_LED + 1];
+
+    campaign = lead->campaign;
+
+    value[NGX_HTTP_LOYALTY_DRAW_STAGE] = ngx_http_loyalty_stage(stage);
+    value[NGX_HTTP_LOYALTY_DRAW_RECORDS] = lead->records;
+    value[NGX_HTTP_LOYALTY_DRAW_HEADED] = lead->headed / 1000;
+    value[NGX_HTTP_LOYALTY_DRAW_UNREVEALED] =
+                                lead->over - ngx_max(lead->revealed, 0);
+    value[NGX_HTTP_LOYALTY_DRAW_WANTED] = lead->nwanted;
+    value[NGX_HTTP_LOYALTY_DRAW_UNSTAMPED] = 0;
+    value[NGX_HTTP_LOYALTY_DRAW_LED] = ngx_time();
+
+    for (n = 1; ; n++) {
+
+        version = ngx_http_loyalty_campaign_version_n(campaign, n);
+        if (version == NULL) {
+            break;
+        }
+
+        if (version->stamped == 0) {
+            value[NGX_HTTP_LOYALTY_DRAW_UNSTAMPED]++;
+        }
+    }
+
+    for (i = 0; i <= NGX_HTTP_LOYALTY_DRAW_LED; i++) {
+        ngx_http_loyalty_stat_draw(campaign->program, campaign->index,
+                                   campaign->cid, i, value[i]);
+    }
 }
 
 

@@ -195,6 +195,11 @@ ngx_http_loyalty_run_settle(ngx_http_loyalty_run_t *run,
                       detail);
     }
 
+    ngx_http_loyalty_stat_draw(run->campaign->program, run->campaign->index,
+                               run->campaign->cid,
+                               NGX_HTTP_LOYALTY_DRAW_STOPPED,
+                               state != NGX_HTTP_LOYALTY_RUN_READY);
+
     run->state = state;
     run->len = len;
     ngx_memcpy(run->detail, detail, len);

@@ -17,6 +17,7 @@
 
 #include "ngx_http_loyalty_http.h"
 #include "ngx_http_loyalty_beacon.h"
+#include "ngx_http_loyalty_metrics.h"
 
 
 typedef struct {
@@ -29,15 +30,6 @@ typedef struct {
 } ngx_http_loyalty_metric_t;
 
 
-static void ngx_http_loyalty_metrics_head(loyalty_out_t *out,
-    const char *name, const char *type, const char *help);
-static void ngx_http_loyalty_metrics_sample(loyalty_out_t *out,
-    const char *name, const char *suffix,
-    ngx_http_loyalty_program_t *program);
-static void ngx_http_loyalty_metrics_label(loyalty_out_t *out,
-    const char *label, const u_char *value, size_t len);
-static void ngx_http_loyalty_metrics_value(loyalty_out_t *out,
-    ngx_atomic_int_t value);
 static void ngx_http_loyalty_metrics_stats(loyalty_out_t *out,
     ngx_array_t *programs);
 static void ngx_http_loyalty_metrics_rings(loyalty_out_t *out,
@@ -296,6 +288,7 @@ ngx_http_loyalty_metrics(ngx_http_request_t *r)
     ngx_http_loyalty_metrics_pools(&out, &lmcf->programs);
     ngx_http_loyalty_metrics_latencies(&out, &lmcf->programs);
     ngx_http_loyalty_metrics_beacons(&out, &lmcf->programs);
+    ngx_http_loyalty_metrics_draws(&out, &lmcf->programs);
 
     if (out.failed) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -580,7 +573,7 @@ ngx_http_loyalty_metrics_beacons(loyalty_out_t *out, ngx_array_t *programs)
 }
 
 
-static void
+void
 ngx_http_loyalty_metrics_head(loyalty_out_t *out, const char *name,
     const char *type, const char *help)
 {
@@ -598,7 +591,7 @@ ngx_http_loyalty_metrics_head(loyalty_out_t *out, const char *name,
 
 /* a sample up to its first label, which is the program */
 
-static void
+void
 ngx_http_loyalty_metrics_sample(loyalty_out_t *out, const char *name,
     const char *suffix, ngx_http_loyalty_program_t *program)
 {
@@ -611,7 +604,7 @@ ngx_http_loyalty_metrics_sample(loyalty_out_t *out, const char *name,
 }
 
 
-static void
+void
 ngx_http_loyalty_metrics_label(loyalty_out_t *out, const char *label,
     const u_char *value, size_t len)
 {
@@ -623,7 +616,7 @@ ngx_http_loyalty_metrics_label(loyalty_out_t *out, const char *label,
 }
 
 
-static void
+void
 ngx_http_loyalty_metrics_value(loyalty_out_t *out, ngx_atomic_int_t value)
 {
     loyalty_out_lit(out, "} ");

@@ -35,6 +35,12 @@ typedef struct {
 } ngx_http_loyalty_pool_stat_t;
 
 
+typedef struct {
+    ngx_atomic_t   cid;                           /* its first bytes */
+    ngx_atomic_t   values[NGX_HTTP_LOYALTY_DRAW_VALUES];
+} ngx_http_loyalty_draw_stats_t;
+
+
 struct ngx_http_loyalty_stats_s {
     ngx_atomic_t                counters[NGX_HTTP_LOYALTY_STATS];
     ngx_atomic_t                requests[NGX_HTTP_LOYALTY_APIS]
@@ -42,6 +48,7 @@ struct ngx_http_loyalty_stats_s {
     ngx_http_loyalty_latency_t  latency[NGX_HTTP_LOYALTY_FNS];
     ngx_http_loyalty_gauges_t   gauges[NGX_MAX_PROCESSES];
     ngx_http_loyalty_pool_stat_t  pools[NGX_HTTP_LOYALTY_POOLS];
+    ngx_http_loyalty_draw_stats_t  draws[NGX_HTTP_LOYALTY_DRAW_STATS];
 };
 
 
@@ -327,4 +334,50 @@ ngx_http_loyalty_stat_pool_left(ngx_http_loyalty_program_t *program,
     }
 
     return (ngx_atomic_int_t) program->stats->pools[i].left;
+}
+
+
+void
+ngx_http_loyalty_stat_draw(ngx_http_loyalty_program_t *program, ngx_uint_t i,
+    const u_char *cid, ngx_http_loyalty_draw_stat_e which,
+    ngx_atomic_int_t value)
+{
+    ngx_uint_t                      n;
+    ngx_atomic_uint_t               first;
+    ngx_http_loyalty_draw_stats_t  *draw;
+
+    if (program->stats == NULL || i >= NGX_HTTP_LOYALTY_DRAW_STATS) {
+        return;
+    }
+
+    draw = &program->stats->draws[i];
+    ngx_memcpy(&first, cid, sizeof(first));
+
+    if (draw->cid != first) {
+        for (n = 0; n < NGX_HTTP_LOYALTY_DRAW_VALUES; n++) {
+            draw->values[n] = 0;
+        }
+
+        ngx_memory_barrier();
+        draw->cid = first;
+    }
+
+    draw->values[which] = (ngx_atomic_uint_t) value;
+}
+
+
+ngx_atomic_int_t
+ngx_http_loyalty_stat_draw_read(ngx_http_loyalty_program_t *program,
+    ngx_uint_t i, const u_char *cid, ngx_http_loyalty_draw_stat_e which)
+{
+    ngx_atomic_uint_t  first;
+
+    if (program->stats == NULL || i >= NGX_HTTP_LOYALTY_DRAW_STATS) {
+        return 0;
+    }
+
+    ngx_memcpy(&first, cid, sizeof(first));
+
+    return (program->stats->draws[i].cid == first)
+           ? (ngx_atomic_int_t) program->stats->draws[i].values[which] : 0;
 }

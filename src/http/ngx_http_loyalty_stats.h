@@ -107,6 +107,30 @@ void ngx_http_loyalty_stat_request(ngx_http_loyalty_program_t *program,
 void ngx_http_loyalty_stat_pool(ngx_http_loyalty_program_t *program,
     ngx_uint_t i, ngx_str_t *name, ngx_atomic_int_t left);
 
+/*
+ * What the worker that leads knows of a draw, and whether this nginx has
+ * stopped it; cid tells one campaign from another that had its place before
+ * a reload.
+ */
+
+#define NGX_HTTP_LOYALTY_DRAW_STATS   64          /* campaigns */
+
+typedef enum {
+    NGX_HTTP_LOYALTY_DRAW_STAGE = 0,      /* its place in a list */
+    NGX_HTTP_LOYALTY_DRAW_RECORDS,
+    NGX_HTTP_LOYALTY_DRAW_HEADED,         /* s */
+    NGX_HTTP_LOYALTY_DRAW_UNREVEALED,     /* epochs */
+    NGX_HTTP_LOYALTY_DRAW_WANTED,         /* rounds */
+    NGX_HTTP_LOYALTY_DRAW_UNSTAMPED,      /* notes */
+    NGX_HTTP_LOYALTY_DRAW_LED,            /* when all this was told, s */
+    NGX_HTTP_LOYALTY_DRAW_STOPPED,        /* 1 */
+    NGX_HTTP_LOYALTY_DRAW_VALUES
+} ngx_http_loyalty_draw_stat_e;
+
+void ngx_http_loyalty_stat_draw(ngx_http_loyalty_program_t *program,
+    ngx_uint_t i, const u_char *cid, ngx_http_loyalty_draw_stat_e which,
+    ngx_atomic_int_t value);
+
 /* the zones of these programs (an array of pointers); from the module's
    init_main_conf, once */
 ngx_int_t ngx_http_loyalty_stats_zone(ngx_conf_t *cf, ngx_array_t *programs);
@@ -147,6 +171,11 @@ ngx_atomic_uint_t ngx_http_loyalty_stat_requests(
 /* codes left, -1: not known yet */
 ngx_atomic_int_t ngx_http_loyalty_stat_pool_left(
     ngx_http_loyalty_program_t *program, ngx_uint_t i, ngx_str_t *name);
+
+/* 0 where nothing was told */
+ngx_atomic_int_t ngx_http_loyalty_stat_draw_read(
+    ngx_http_loyalty_program_t *program, ngx_uint_t i, const u_char *cid,
+    ngx_http_loyalty_draw_stat_e which);
 
 /*
  * The latency of one function: buckets has NGX_HTTP_LOYALTY_BUCKETS + 1
