@@ -70,6 +70,7 @@ ngx_http_loyalty_game_t  ngx_http_loyalty_badge_game = {
     NGX_HTTP_LOYALTY_AWARD_BADGE,
     ngx_http_loyalty_badge_identify,
     NULL,
+    NULL,
     NULL
 };
 

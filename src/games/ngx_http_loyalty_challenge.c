@@ -148,7 +148,8 @@ ngx_http_loyalty_game_t  ngx_http_loyalty_challenge_game = {
     0,                                     /* no award reaches it */
     NULL,
     NULL,
-    ngx_http_loyalty_challenge_text
+    ngx_http_loyalty_challenge_text,
+    NULL
 };
 
 

@@ -104,6 +104,7 @@ ngx_http_loyalty_game_t  ngx_http_loyalty_earn_game = {
     0,                                     /* no award reaches it */
     NULL,
     NULL,
+    NULL,
     NULL
 };
 

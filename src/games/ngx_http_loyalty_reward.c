@@ -108,6 +108,7 @@ ngx_http_loyalty_game_t  ngx_http_loyalty_reward_game = {
     NGX_HTTP_LOYALTY_AWARD_REWARD,
     ngx_http_loyalty_reward_identify,
     ngx_http_loyalty_reward_target,
+    NULL,
     NULL
 };
 

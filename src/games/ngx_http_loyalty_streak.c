@@ -121,7 +121,8 @@ ngx_http_loyalty_game_t  ngx_http_loyalty_streak_game = {
     0,                                     /* no award reaches it */
     NULL,
     NULL,
-    ngx_http_loyalty_streak_value
+    ngx_http_loyalty_streak_value,
+    NULL
 };
 
 

@@ -105,14 +105,23 @@ ngx_int_t ngx_http_loyalty_reversal_parse(
  * step's own: it holds the strings that the reply repeats.
  */
 
-typedef struct {
-    ngx_http_request_t           *request;
-    ngx_http_loyalty_program_t   *program;
-    ngx_http_loyalty_op_t        *op;             /* NULL: none in flight */
-    json_t                       *json;
-    ngx_str_t                     member;
-    ngx_str_t                     pointer;        /* of a reversal's part */
-} ngx_http_loyalty_step_t;
+typedef struct ngx_http_loyalty_step_s  ngx_http_loyalty_step_t;
+
+struct ngx_http_loyalty_step_s {
+    ngx_http_request_t               *request;
+    ngx_http_loyalty_program_t       *program;
+    ngx_http_loyalty_op_t            *op;         /* NULL: none in flight */
+    json_t                           *json;
+    ngx_str_t                         member;
+    ngx_str_t                         pointer;    /* of a reversal's part */
+
+    /* private to step.c: to send it once more */
+    ngx_str_t                         event;      /* to reverse, or len 0 */
+    ngx_http_loyalty_lane_e           lane;
+    ngx_http_loyalty_op_handler_pt    handler;
+    void                             *data;
+    ngx_uint_t                        tries;
+};
 
 /*
  * Sends the step to Redis; handler then is called as redis/ says.

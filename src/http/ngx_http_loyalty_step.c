@@ -6,11 +6,24 @@
 #include "ngx_http_loyalty_event.h"
 
 
-static ngx_int_t ngx_http_loyalty_step_call(ngx_http_loyalty_step_t *step,
-    ngx_http_loyalty_lane_e lane, ngx_http_loyalty_fn_e fn,
-    ngx_http_loyalty_scratch_t *scratch, loyalty_mpw_t *w,
-    ngx_http_loyalty_op_handler_pt handler, void *data,
+#define NGX_HTTP_LOYALTY_STEP_TRIES  3
+
+
+static ngx_int_t ngx_http_loyalty_step_send(ngx_http_loyalty_step_t *step,
     ngx_http_loyalty_fault_t *fault);
+static ngx_int_t ngx_http_loyalty_step_send_event(
+    ngx_http_loyalty_step_t *step, ngx_http_loyalty_fault_t *fault);
+static ngx_int_t ngx_http_loyalty_step_send_reversal(
+    ngx_http_loyalty_step_t *step, ngx_http_loyalty_fault_t *fault);
+static ngx_int_t ngx_http_loyalty_step_unfit(ngx_int_t rc, const char *what,
+    ngx_http_loyalty_fault_t *fault);
+static ngx_int_t ngx_http_loyalty_step_call(ngx_http_loyalty_step_t *step,
+    ngx_http_loyalty_fn_e fn, ngx_http_loyalty_scratch_t *scratch,
+    loyalty_mpw_t *w, ngx_http_loyalty_fault_t *fault);
+static void ngx_http_loyalty_step_answer(void *data,
+    ngx_http_loyalty_status_e status, ngx_http_loyalty_reply_t *reply);
+static ngx_int_t ngx_http_loyalty_step_missed(ngx_http_loyalty_step_t *step,
+    ngx_http_loyalty_reply_t *reply);
 static ngx_int_t ngx_http_loyalty_reversal_arg(
     ngx_http_loyalty_program_t *program,
     ngx_http_loyalty_reversal_t *reversal, ngx_http_loyalty_call_t *call,
@@ -65,6 +78,48 @@ ngx_http_loyalty_step_event(ngx_http_loyalty_step_t *step,
     ngx_http_loyalty_lane_e lane, ngx_http_loyalty_op_handler_pt handler,
     void *data, ngx_http_loyalty_fault_t *fault)
 {
+    step->lane = lane;
+    step->handler = handler;
+    step->data = data;
+    step->tries = 0;
+    ngx_str_null(&step->event);
+
+    return ngx_http_loyalty_step_send(step, fault);
+}
+
+
+ngx_int_t
+ngx_http_loyalty_step_reversal(ngx_http_loyalty_step_t *step,
+    ngx_str_t *event, ngx_http_loyalty_op_handler_pt handler, void *data,
+    ngx_http_loyalty_fault_t *fault)
+{
+    step->lane = NGX_HTTP_LOYALTY_INTERACTIVE;
+    step->handler = handler;
+    step->data = data;
+    step->tries = 0;
+    step->event = *event;
+
+    return ngx_http_loyalty_step_send(step, fault);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_step_send(ngx_http_loyalty_step_t *step,
+    ngx_http_loyalty_fault_t *fault)
+{
+    if (step->event.len != 0) {
+        return ngx_http_loyalty_step_send_reversal(step, fault);
+    }
+
+    return ngx_http_loyalty_step_send_event(step, fault);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_step_send_event(ngx_http_loyalty_step_t *step,
+    ngx_http_loyalty_fault_t *fault)
+{
+    ngx_int_t                    rc;
     ngx_uint_t                   hits;
     loyalty_mpw_t                w;
     ngx_http_loyalty_event_t     event;
@@ -85,36 +140,33 @@ ngx_http_loyalty_step_event(ngx_http_loyalty_step_t *step,
 
     loyalty_mpw_init(&w, scratch.buf, sizeof(scratch.buf));
 
-    if (ngx_http_loyalty_event_arg(step->program, &event, &w, &scratch.call,
-                                   &hits)
-        != NGX_OK)
-    {
-        ngx_http_loyalty_fault(fault, NGX_HTTP_LOYALTY_P_TOO_LARGE,
-                               "the event and the rules it touches do not "
-                               "fit into %d bytes", NGX_HTTP_LOYALTY_ARG);
-        return NGX_ERROR;
+    rc = ngx_http_loyalty_event_arg(step->program, &event, &w, &scratch.call,
+                                    &hits);
+    if (rc != NGX_OK) {
+        return ngx_http_loyalty_step_unfit(rc, "event and the rules it "
+                                               "touches do", fault);
     }
 
-    if (hits) {
+    if (hits && step->tries == 0) {
         ngx_http_loyalty_stat(step->program,
                               NGX_HTTP_LOYALTY_STAT_RULES_MATCHED, hits);
     }
 
-    return ngx_http_loyalty_step_call(step, lane, NGX_HTTP_LOYALTY_FN_EVENT,
-                                      &scratch, &w, handler, data, fault);
+    return ngx_http_loyalty_step_call(step, NGX_HTTP_LOYALTY_FN_EVENT,
+                                      &scratch, &w, fault);
 }
 
 
-ngx_int_t
-ngx_http_loyalty_step_reversal(ngx_http_loyalty_step_t *step,
-    ngx_str_t *event, ngx_http_loyalty_op_handler_pt handler, void *data,
+static ngx_int_t
+ngx_http_loyalty_step_send_reversal(ngx_http_loyalty_step_t *step,
     ngx_http_loyalty_fault_t *fault)
 {
+    ngx_int_t                     rc;
     loyalty_mpw_t                 w;
     ngx_http_loyalty_scratch_t    scratch;
     ngx_http_loyalty_reversal_t   reversal;
 
-    reversal.event = *event;
+    reversal.event = step->event;
     reversal.now = ngx_http_loyalty_step_now();
 
     if (ngx_http_loyalty_reversal_parse(step->program, step->json, &reversal,
@@ -135,29 +187,39 @@ ngx_http_loyalty_step_reversal(ngx_http_loyalty_step_t *step,
 
     loyalty_mpw_init(&w, scratch.buf, sizeof(scratch.buf));
 
-    if (ngx_http_loyalty_reversal_arg(step->program, &reversal,
-                                      &scratch.call, &w)
-        != NGX_OK
-        || w.failed)
-    {
-        ngx_http_loyalty_fault(fault, NGX_HTTP_LOYALTY_P_TOO_LARGE,
-                               "the reversal does not fit into %d bytes",
-                               NGX_HTTP_LOYALTY_ARG);
-        return NGX_ERROR;
+    rc = ngx_http_loyalty_reversal_arg(step->program, &reversal,
+                                       &scratch.call, &w);
+
+    if (rc != NGX_OK || w.failed) {
+        return ngx_http_loyalty_step_unfit(rc, "reversal does", fault);
     }
 
-    return ngx_http_loyalty_step_call(step, NGX_HTTP_LOYALTY_INTERACTIVE,
-                                      NGX_HTTP_LOYALTY_FN_REVERSE, &scratch,
-                                      &w, handler, data, fault);
+    return ngx_http_loyalty_step_call(step, NGX_HTTP_LOYALTY_FN_REVERSE,
+                                      &scratch, &w, fault);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_step_unfit(ngx_int_t rc, const char *what,
+    ngx_http_loyalty_fault_t *fault)
+{
+    if (rc == NGX_AGAIN) {
+        ngx_http_loyalty_fault(fault, NGX_HTTP_LOYALTY_P_UNAVAILABLE, "");
+
+    } else {
+        ngx_http_loyalty_fault(fault, NGX_HTTP_LOYALTY_P_TOO_LARGE,
+                               "the %s not fit into %d bytes", what,
+                               NGX_HTTP_LOYALTY_ARG);
+    }
+
+    return NGX_ERROR;
 }
 
 
 static ngx_int_t
 ngx_http_loyalty_step_call(ngx_http_loyalty_step_t *step,
-    ngx_http_loyalty_lane_e lane, ngx_http_loyalty_fn_e fn,
-    ngx_http_loyalty_scratch_t *scratch, loyalty_mpw_t *w,
-    ngx_http_loyalty_op_handler_pt handler, void *data,
-    ngx_http_loyalty_fault_t *fault)
+    ngx_http_loyalty_fn_e fn, ngx_http_loyalty_scratch_t *scratch,
+    loyalty_mpw_t *w, ngx_http_loyalty_fault_t *fault)
 {
     ngx_str_t                   arg;
     ngx_http_loyalty_call_t    *call;
@@ -168,15 +230,91 @@ ngx_http_loyalty_step_call(ngx_http_loyalty_step_t *step,
     arg.data = w->start;
     arg.len = w->pos - w->start;
 
-    step->op = ngx_http_loyalty_redis_call(step->program, lane,
+    step->op = ngx_http_loyalty_redis_call(step->program, step->lane,
                                            call->partition, fn, call->nkeys,
-                                           call->keys, &arg, handler, data,
+                                           call->keys, &arg,
+                                           ngx_http_loyalty_step_answer, step,
                                            &status);
     if (step->op == NULL) {
         ngx_http_loyalty_fault(fault,
                                ngx_http_loyalty_status_problem(status), "");
         return NGX_ERROR;
     }
+
+    return NGX_OK;
+}
+
+
+/*
+ * What Redis did not decide because a target did not hold is sent once more,
+ * behind what was sent since; else the caller has its answer.
+ */
+
+static void
+ngx_http_loyalty_step_answer(void *data, ngx_http_loyalty_status_e status,
+    ngx_http_loyalty_reply_t *reply)
+{
+    ngx_http_loyalty_step_t *step = data;
+
+    ngx_http_loyalty_fault_t  fault;
+
+    step->op = NULL;
+
+    if (status == NGX_HTTP_LOYALTY_REPLY
+        && ngx_http_loyalty_step_missed(step, reply) == NGX_OK)
+    {
+        if (step->tries++ >= NGX_HTTP_LOYALTY_STEP_TRIES) {
+            status = NGX_HTTP_LOYALTY_BUSY;
+
+        } else if (ngx_http_loyalty_step_send(step, &fault) == NGX_OK) {
+            return;
+
+        } else {
+            status = NGX_HTTP_LOYALTY_UNAVAILABLE;
+        }
+    }
+
+    step->handler(step->data, status, reply);
+}
+
+
+/* "Eretry", the hash of the game, and its next record's number or nothing */
+
+static ngx_int_t
+ngx_http_loyalty_step_missed(ngx_http_loyalty_step_t *step,
+    ngx_http_loyalty_reply_t *reply)
+{
+    size_t                    len;
+    u_char                   *p;
+    int64_t                   seq;
+    ngx_str_t                *value;
+    ngx_http_loyalty_rule_t  *rule;
+
+    static ngx_str_t  retry = ngx_string("Eretry");
+
+    value = reply->values;
+    len = retry.len + NGX_HTTP_LOYALTY_HASH;
+
+    if (reply->array || reply->n != 1 || value->len < len
+        || ngx_memcmp(value->data, retry.data, retry.len) != 0)
+    {
+        return NGX_DECLINED;
+    }
+
+    p = value->data + retry.len;
+    rule = ngx_http_loyalty_rule_by_hash(step->program, p);
+
+    if (rule == NULL || rule->game->missed == NULL) {
+        return NGX_DECLINED;
+    }
+
+    seq = -1;
+
+    if (value->len > len) {
+        seq = ngx_atoof(value->data + len, value->len - len);
+    }
+
+    rule->game->missed(rule, seq);
 
     return NGX_OK;
 }

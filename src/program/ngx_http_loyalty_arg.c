@@ -70,13 +70,12 @@ ngx_http_loyalty_event_arg(ngx_http_loyalty_program_t *program,
         }
     }
 
-    if (ngx_http_loyalty_call_targets(call, program, awarded, n,
-                                      &event->member, &event->id, event->now,
-                                      w)
-        != NGX_OK
-        || w->failed)
-    {
-        return NGX_ERROR;
+    rc = ngx_http_loyalty_call_targets(call, program, awarded, n,
+                                       &event->member, &event->id,
+                                       event->now, w);
+
+    if (rc != NGX_OK || w->failed) {
+        return (rc == NGX_AGAIN) ? NGX_AGAIN : NGX_ERROR;
     }
 
     w->start[at] = 0xcd;

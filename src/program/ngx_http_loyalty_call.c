@@ -64,6 +64,7 @@ ngx_http_loyalty_call_targets(ngx_http_loyalty_call_t *call,
     ngx_uint_t n, ngx_str_t *member, ngx_str_t *id, int64_t now,
     loyalty_mpw_t *w)
 {
+    ngx_int_t   rc;
     ngx_uint_t  i;
 
     if (n == 0) {
@@ -74,11 +75,10 @@ ngx_http_loyalty_call_targets(ngx_http_loyalty_call_t *call,
     loyalty_mpw_array(w, n);
 
     for (i = 0; i < n; i++) {
-        if (rules[i]->game->target(program, rules[i], member, id, now, call,
-                                   w)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
+        rc = rules[i]->game->target(program, rules[i], member, id, now, call,
+                                    w);
+        if (rc != NGX_OK) {
+            return rc;
         }
     }
 

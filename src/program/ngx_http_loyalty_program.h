@@ -291,7 +291,8 @@ struct ngx_http_loyalty_game_s {
      * that begins with the rule's hash and the index (from 1) of its first
      * key.  id is what the award is remembered by: the event's id, or of a
      * reversal its own.  NULL: the member's slot is all that an award
-     * changes.
+     * changes.  NGX_AGAIN: it cannot be told now what the game needs, and
+     * nothing is to be decided without it.
      */
     ngx_int_t                   (*target)(ngx_http_loyalty_program_t *program,
                                     ngx_http_loyalty_rule_t *rule,
@@ -308,6 +309,15 @@ struct ngx_http_loyalty_game_s {
                                     ngx_http_loyalty_rule_t *rule,
                                     loyalty_mpr_t *state, int64_t now,
                                     loyalty_out_t *out);
+
+    /*
+     * Redis did nothing, because the target did not hold any more: seq is
+     * the right number of the game's next record, or -1 when the game has
+     * changed otherwise.  Then the call is made anew.  NULL: its targets
+     * always hold.
+     */
+    void                        (*missed)(ngx_http_loyalty_rule_t *rule,
+                                    int64_t seq);
 };
 
 
@@ -529,7 +539,8 @@ ngx_http_loyalty_rule_t *ngx_http_loyalty_rule_by_hash(
  * ARG of event_H into w (docs/internals.md): matches the event against the
  * rules of its type and lets each game write its arguments.  The keys of
  * the call become those of the member and of the games awarded.  *hits: the
- * number of rules matched.  NGX_ERROR: it does not fit.
+ * number of rules matched.  NGX_ERROR: it does not fit.  NGX_AGAIN as of a
+ * target.
  */
 ngx_int_t ngx_http_loyalty_event_arg(ngx_http_loyalty_program_t *program,
     ngx_http_loyalty_event_t *event, loyalty_mpw_t *w,
@@ -543,7 +554,10 @@ void ngx_http_loyalty_call_member(ngx_http_loyalty_call_t *call,
 ngx_int_t ngx_http_loyalty_call_key(ngx_http_loyalty_call_t *call,
     const char *fmt, ...);
 
-/* the targets of n rules as an array, or false where there is none */
+/*
+ * The targets of n rules as an array, or nil where there is none.  NGX_AGAIN
+ * as of a target.
+ */
 ngx_int_t ngx_http_loyalty_call_targets(ngx_http_loyalty_call_t *call,
     ngx_http_loyalty_program_t *program, ngx_http_loyalty_rule_t **rules,
     ngx_uint_t n, ngx_str_t *member, ngx_str_t *id, int64_t now,
