@@ -113,6 +113,7 @@ for my $label (sort keys %labels) {
 
 # what they read
 my %files = (
+    'draw.secret' => 'main:' . '0b' x 32,
     'hooks.keys' => 'shop-1:' . '0a' x 32,
     'token.secret' => 's' x 32,
     'login.jwks' => '{"keys":[{"kty":"oct","k":"' . 'A' x 43 . '"}]}',
@@ -130,7 +131,10 @@ for my $file ('README.md', 'docs/directives.md', 'docs/abuse.md') {
         my %where = $example =~ /^loyalty_program\b/m ? (http => $example)
                   : $example =~ /^\s*location\b/m
                   ? (program => 'wallet points; tier bronze 0;', server => $example)
-                  : (program => "wallet points;\n$example");
+                  : (program => "wallet points;\n"
+                     . ($example =~ /^(?:sweepstakes|instant_win)\b/m
+                        ? "secret_file %%TESTDIR%%/draw.secret;\n" : '')
+                     . $example);
 
         my ($ok, $output) = Loyalty::Test->check(%where, files => \%files);
         ok($ok, "$file, example $n") or diag($output, $example);

@@ -214,7 +214,7 @@ refused(challenge('goal 5;', 'award reward r;'), 4, 'unknown name "r"',
         'award of a reward that is not there');
 refused("badge -b;\n", 1, 'invalid badge name', 'a badge with a bad name');
 refused(challenge('goal 5;', 'award tickets spring 5;'), 4,
-        'not supported in this version', 'award of tickets');
+        'unknown name "spring"', 'award of tickets');
 refused(challenge('goal 5;', 'award points;'), 4, 'award',
         'award without an amount');
 refused(challenge('goal 5;', 'freeze 1;'), 4, '"freeze" directive is not',

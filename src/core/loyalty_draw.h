@@ -194,6 +194,8 @@ int loyalty_winners_init(loyalty_winners_t *w,
     uint64_t tickets, uint64_t persons);
 int loyalty_winners_exclude(loyalty_winners_t *w,
     const unsigned char *person);
+/* 1: the person is picked or excluded */
+int loyalty_winners_has(loyalty_winners_t *w, const unsigned char *person);
 int loyalty_winners_range(loyalty_winners_t *w, const loyalty_hmac_t *key,
     const char *tag, uint32_t first, uint32_t end);
 int loyalty_winners_next(loyalty_winners_t *w);

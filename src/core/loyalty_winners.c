@@ -103,6 +103,13 @@ loyalty_winners_exclude(loyalty_winners_t *w, const unsigned char *person)
 
 
 int
+loyalty_winners_has(loyalty_winners_t *w, const unsigned char *person)
+{
+    return *loyalty_winners_place(w, person) != 0;
+}
+
+
+int
 loyalty_winners_range(loyalty_winners_t *w, const loyalty_hmac_t *key,
     const char *tag, uint32_t first, uint32_t end)
 {

@@ -318,7 +318,7 @@ ngx_http_loyalty_campaign_may(ngx_http_loyalty_campaign_t *campaign,
         return NGX_DECLINED;
     }
 
-    if (campaign->variables.matches.nelts == 0) {
+    if (r == NULL || campaign->variables.matches.nelts == 0) {
         return NGX_OK;
     }
 

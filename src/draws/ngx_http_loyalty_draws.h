@@ -359,8 +359,9 @@ ngx_int_t ngx_http_loyalty_campaign_round(
 
 /*
  * Who may take part, by what C knows: not on the exclude_file, and the
- * $variables as eligible wants them.  Member fields are Lua's part.  NGX_OK
- * or NGX_DECLINED.
+ * $variables as eligible wants them; an award of an event has no request of
+ * the member's, r is NULL then.  Member fields are Lua's part.  NGX_OK or
+ * NGX_DECLINED.
  */
 ngx_int_t ngx_http_loyalty_campaign_may(ngx_http_loyalty_campaign_t *campaign,
     ngx_http_request_t *r, ngx_str_t *member, int64_t now);

@@ -51,12 +51,14 @@ extern ngx_module_t  ngx_http_loyalty_challenge_module;
 extern ngx_module_t  ngx_http_loyalty_streak_module;
 extern ngx_module_t  ngx_http_loyalty_badge_module;
 extern ngx_module_t  ngx_http_loyalty_reward_module;
+extern ngx_module_t  ngx_http_loyalty_sweepstakes_module;
 
 extern ngx_http_loyalty_game_t  ngx_http_loyalty_earn_game;
 extern ngx_http_loyalty_game_t  ngx_http_loyalty_challenge_game;
 extern ngx_http_loyalty_game_t  ngx_http_loyalty_streak_game;
 extern ngx_http_loyalty_game_t  ngx_http_loyalty_badge_game;
 extern ngx_http_loyalty_game_t  ngx_http_loyalty_reward_game;
+extern ngx_http_loyalty_game_t  ngx_http_loyalty_sweepstakes_game;
 
 
 /*

@@ -11,20 +11,22 @@
 --     round     what it waits for, 0: a timestamp
 --     late      1: the timestamp came after the round
 --     drawn     when it was drawn, ms
+--     key       K_draw, from which fresh alternates are drawn
 --
 -- closing_@H@    open -> closing, when the time has come
 --     keys:   state, meta
 --     input:  close, ms
---     output: phase, seq, tickets, done, frontier, index
+--     output: phase, seq, tickets, done, frontier, index, K_draw, time of the
+--             close note's earliest timestamp or 0
 -- covered_@H@    more entries are covered
 --     keys:   state, meta, voids
 --     input:  done before, done, frontier, more of the index, first tickets
 --             of entries that were voided (8 bytes each)
 --     output: "N", or "R": another leader was there
--- slice_@H@      (no writes) entries, one after another
---     keys:   a chunk
---     input:  the first one's place in it, how many
---     output: their records
+-- slice_@H@      (no writes) a part of a string
+--     keys:   a chunk of entries, or voids
+--     input:  from which byte, how many
+--     output: as many as there are
 -- closed_@H@     closing -> closed
 --     keys:   state, meta, file "close"
 --     input:  entries, the note, when
@@ -39,14 +41,20 @@
 --     output: "N", or "D": there is nothing to wait for
 -- drawn_@H@      closed or waiting -> drawn
 --     keys:   state, meta, winners, file "picks", file "reveal"
---     input:  when, picks, reveal, array of the prize (its row) of each
+--     input:  when, time of the timestamp that the round rests on (0: of
+--             none), picks, reveal, array of the prize (its row) of each
 --             position that has one; 40 bytes for each position that was
---             filled, in order: u64 seq, person
---     output: "N", or "D": there is a result, and it stands
+--             filled, in order: u64 seq, person; K_draw
+--     output: "N", "D": there is a result, and it stands, or "R": there is
+--             an earlier timestamp by now
 -- sweepstakes_@H@  (no writes) where it stands
---     keys:   state, meta, file "picks"
---     output: phase, paused, entries, tickets, generation, done, ended, round,
---             late, picks; nothing when it is not there
+--     keys:   state, meta; then file "picks", winners, and a member's
+--     input:  the member's person; nothing without the keys
+--     output: phase, paused, entries, tickets, voided tickets, done, ended,
+--             round, late; then the picks ("" when they are over 256 kB), the
+--             position of the member's prize and what is said of it
+--             (sweepstakes-winners.lua), and the member; nothing at all when
+--             there is no such state
 -- errors: a state that does not decode
 --
 
@@ -56,10 +64,12 @@ local CLOSING, CLOSED, WAITING, DRAWN = 1, 2, 3, 4
 -- what became of a prize
 local HELD, CLAIMED, VACANT, AWAITING = 0, 1, 3, 4
 
+local STAMP = 't:close:0'           -- in meta: the earliest timestamp
 local RECORD_SIZE = 132
 local FIRST = 54                    -- where in a record the ticket stands
 local FLAGS = 131
 local RUN = 32                      -- records read at a time behind a void
+local LISTED = 262144               -- bytes of picks in one reply
 
 
 local function state_at(key)
@@ -81,16 +91,17 @@ local function closing(keys, close)
         game_save(keys[1], g)
     end
 
-    local m = call('HMGET', keys[2], 'done', 'frontier', 'index')
+    local m = call('HMGET', keys[2], 'done', 'frontier', 'index', 'key',
+                   STAMP)
 
     return { g[PHASE], fmt('%.0f', g[DRAWN_RECORDS]), fmt('%.0f', g[SOLD]),
-             m[1] or '0', m[2] or '', m[3] or '' }
+             m[1] or '0', m[2] or '', m[3] or '', m[4] or '', m[5] or '0' }
 end
 
 
 local function slice(keys, from, n)
-    return call('GETRANGE', keys[1], fmt('%.0f', from * RECORD_SIZE),
-                fmt('%.0f', (from + n) * RECORD_SIZE - 1))
+    return call('GETRANGE', keys[1], fmt('%.0f', from),
+                fmt('%.0f', from + n - 1))
 end
 
 
@@ -273,14 +284,16 @@ local function write_winners(key, now, prizes, filled)
 end
 
 
-local function drawn(keys, now, picks, reveal, prizes, filled)
+local function drawn(keys, now, stamped, picks, reveal, prizes, filled, key)
     local g = state_at(keys[1])
 
     if g[PHASE] == DRAWN then
         return 'D'
     end
 
-    if g[PHASE] ~= CLOSED and g[PHASE] ~= WAITING then
+    if g[PHASE] ~= CLOSED and g[PHASE] ~= WAITING
+       or stamped > 0 and call('HGET', keys[2], STAMP) ~= fmt('%.0f', stamped)
+    then
         return 'R'
     end
 
@@ -295,14 +308,14 @@ local function drawn(keys, now, picks, reveal, prizes, filled)
     end
 
     write_winners(keys[3], now, prizes, filled)
-    call('HSET', keys[2], 'drawn', fmt('%.0f', now))
+    call('HSET', keys[2], 'drawn', fmt('%.0f', now), 'key', key)
     game_save(keys[1], g)
 
     return 'N'
 end
 
 
-local function sweepstakes(keys)
+local function sweepstakes(keys, person)
     local raw = call('GET', keys[1])
 
     if not raw then
@@ -311,10 +324,21 @@ local function sweepstakes(keys)
 
     local g = { unpack_all(raw) }
     local m = call('HMGET', keys[2], 'done', 'ended', 'round', 'late')
+    local out = { g[PHASE], g[DRAWN_PAUSED], fmt('%.0f', g[DRAWN_RECORDS]),
+                  fmt('%.0f', g[SOLD]), fmt('%.0f', g[VOIDED]),
+                  m[1] or '0', m[2] or '0', m[3] or '0', m[4] or '0' }
 
-    return { g[PHASE], g[DRAWN_PAUSED], fmt('%.0f', g[DRAWN_RECORDS]), fmt('%.0f', g[SOLD]),
-             fmt('%.0f', g[DRAWN_GENERATION]), m[1] or '0', m[2] or '0', m[3] or '0',
-             m[4] or '0', call('GET', keys[3]) or '' }
+    if person then
+        local n = call('STRLEN', keys[3])
+        local position = call('HGET', keys[4], 'h' .. person)
+
+        out[10] = n <= LISTED and call('GET', keys[3]) or ''
+        out[11] = position or ''
+        out[12] = position and call('HGET', keys[4], 'p' .. position) or ''
+        out[13] = call('GET', keys[5]) or ''
+    end
+
+    return out
 end
 
 

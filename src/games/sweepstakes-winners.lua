@@ -25,13 +25,19 @@
 --     input:  now, k, position, who, the note, 1 where alternates are fresh
 --     output: "N"; "R": there is another k or another winner by now
 -- again_@H@      the note of a dq came too late, this is another one
---     keys:   winners, picks, dq
+--     keys:   winners, dq, meta
 --     input:  k, the note
 --     output: "N" or "R"
 -- fresh_@H@      the fresh alternate of dq k
 --     keys:   winners, picks
 --     input:  now, k, attempt, ticket, who ("": nobody is left)
 --     output: "N" or "R"
+-- unclaimed_@H@  (no writes)
+--     keys:   winners
+--     input:  position to begin with (-1: none), since when
+--     output: k, settled; the first position whose prize is held since then
+--             or longer, or -1; who holds it; where to go on, or -1; since
+--             when the longest of the others is held, 0: none is
 -- winners_@H@    (no writes)
 --     keys:   winners
 --     input:  position, person
@@ -40,6 +46,9 @@
 -- errors: not_open (nothing is drawn), not_eligible (no such winner),
 --     closed (too late)
 --
+
+local LOOKED = 500                  -- positions looked at in a call
+
 
 local function hex(s)
     return (s:gsub('.', function(ch) return fmt('%02x', byte(ch)) end))
@@ -145,7 +154,8 @@ local function again(keys, k, note)
         return 'R'
     end
 
-    call('APPEND', keys[3], note)
+    call('APPEND', keys[2], note)
+    call('HDEL', keys[3], 't:dq:' .. fmt('%.0f', k))
 
     return 'N'
 end
@@ -176,6 +186,38 @@ local function fresh(keys, now, k, attempt, ticket, who)
 end
 
 
+local function unclaimed(keys, from, before)
+    local m = call('HMGET', keys[1], 'k', 'settled', 'prizes')
+    local prizes, oldest = tonumber(m[3]), 0
+
+    if from >= 0 and from < prizes then
+        local last = from + LOOKED - 1 < prizes and from + LOOKED or prizes
+
+        for p = from, last - 1 do
+            local raw = call('HGET', keys[1], 'p' .. fmt('%.0f', p))
+            local _, status, since, who = unpack_all(raw)
+
+            if status == HELD then
+                if since <= before then
+                    return { m[1], m[2], p, who, -1, '0' }
+                end
+
+                if oldest == 0 or since < oldest then
+                    oldest = since
+                end
+            end
+        end
+
+        from = last < prizes and last or -1
+
+    else
+        from = -1
+    end
+
+    return { m[1], m[2], -1, '', from, fmt('%.0f', oldest) }
+end
+
+
 local function winners(keys, position, person)
     local m = call('HMGET', keys[1], 'prizes', 'next', 'k', 'settled')
 
@@ -198,4 +240,5 @@ function_of('claim', claim)
 function_of('disqualify', disqualify)
 function_of('again', again)
 function_of('fresh', fresh)
+function_of('unclaimed', unclaimed, { 'no-writes' })
 function_of('winners', winners, { 'no-writes' })

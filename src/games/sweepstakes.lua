@@ -11,11 +11,12 @@
 --     output: "N" or "D", hashes, record; or "E" and a code
 --
 -- A target is { hash, index of its first key, rule, person, entry_commit,
--- entry salt, N, { day, week, month }, generation }; index 0: the node may
--- not enter anybody now.  A rule is { 5, hash, open, close, what a record
--- begins with, cost, limits, eligible }.
+-- entry salt, N, { day, week, month }, generation, 1 where the member may be
+-- awarded tickets }; index 0: the node may not enter anybody now.  A rule is
+-- { 5, hash, open, close, what a record begins with, cost, limits, eligible }.
 --
--- state in the game's slot: as in draws.lua, then phase, tickets
+-- state in the game's slot: as in draws.lua, then phase, tickets, how many of
+--         them were voided
 -- state of a member: { tickets entered and not voided, day, in it, week, in
 --         it, month, in it, entries }, entries being 16 bytes each: u48 seq,
 --         u48 first ticket, u32 tickets
@@ -35,7 +36,7 @@ local Z = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'     -- half of it
           .. '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
 
 -- the game's state, behind what draws.lua knows of it
-local PHASE, SOLD = 6, 7
+local PHASE, SOLD, VOIDED = 6, 7, 8
 
 local OPEN = 0                      -- the phase, others are in -close.lua
 
@@ -176,7 +177,8 @@ granting[TICKETS] = function(c, h, n)
     local g = t and game_of(c, t)
 
     -- by both clocks: the leader may be late to close
-    if not g or shut(g, t.rule, c.now) or clock() >= t.rule[4] + SKEW
+    if not g or t[10] ~= 1 or shut(g, t.rule, c.now)
+       or clock() >= t.rule[4] + SKEW or not eligible(c, t.rule[8])
     then
         return 0, 0
     end
@@ -226,6 +228,8 @@ local function void(c, h, slot, seq, method)
     local own = first and book(c, t, g, first, n, Z, method, VOID)
 
     if own then
+        g[VOIDED] = g[VOIDED] + n
+
         local e, i = c.entries, c.n
         e[i + 1], e[i + 2], e[i + 3] = 16, slot, own
         e[i + 4], e[i + 5] = first, n

@@ -63,6 +63,21 @@ ngx_int_t ngx_http_loyalty_admin_grant(ngx_http_loyalty_member_ctx_t *ctx);
 ngx_int_t ngx_http_loyalty_admin_codes(ngx_http_loyalty_member_ctx_t *ctx);
 ngx_int_t ngx_http_loyalty_admin_reward_codes(
     ngx_http_loyalty_member_ctx_t *ctx);
+ngx_int_t ngx_http_loyalty_admin_sweepstakes(
+    ngx_http_loyalty_member_ctx_t *ctx);
+ngx_int_t ngx_http_loyalty_admin_entries(ngx_http_loyalty_member_ctx_t *ctx);
+ngx_int_t ngx_http_loyalty_admin_close(ngx_http_loyalty_member_ctx_t *ctx);
+ngx_int_t ngx_http_loyalty_admin_draw(ngx_http_loyalty_member_ctx_t *ctx);
+ngx_int_t ngx_http_loyalty_admin_timestamp(
+    ngx_http_loyalty_member_ctx_t *ctx);
+ngx_int_t ngx_http_loyalty_admin_disqualify(
+    ngx_http_loyalty_member_ctx_t *ctx);
+ngx_int_t ngx_http_loyalty_admin_claim(ngx_http_loyalty_member_ctx_t *ctx);
+ngx_int_t ngx_http_loyalty_admin_deliver(ngx_http_loyalty_member_ctx_t *ctx);
+ngx_int_t ngx_http_loyalty_admin_sweepstakes_pause(
+    ngx_http_loyalty_member_ctx_t *ctx);
+ngx_int_t ngx_http_loyalty_admin_sweepstakes_resume(
+    ngx_http_loyalty_member_ctx_t *ctx);
 ngx_int_t ngx_http_loyalty_admin_stats(ngx_http_loyalty_member_ctx_t *ctx);
 ngx_int_t ngx_http_loyalty_admin_beacons(ngx_http_loyalty_member_ctx_t *ctx);
 ngx_int_t ngx_http_loyalty_admin_beacon(ngx_http_loyalty_member_ctx_t *ctx);

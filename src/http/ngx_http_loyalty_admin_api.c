@@ -53,6 +53,37 @@ static ngx_http_loyalty_member_path_t  ngx_http_loyalty_admin_paths[] = {
     { ngx_string("beacons/ROUND"), NGX_HTTP_GET,
       ngx_http_loyalty_admin_beacon },
 
+    { ngx_string("sweepstakes/NAME"), NGX_HTTP_GET,
+      ngx_http_loyalty_admin_sweepstakes },
+
+    { ngx_string("sweepstakes/NAME/entries"),
+      NGX_HTTP_POST|NGX_HTTP_LOYALTY_MEMBER_LINES,
+      ngx_http_loyalty_admin_entries },
+
+    { ngx_string("sweepstakes/NAME/close"), NGX_HTTP_POST,
+      ngx_http_loyalty_admin_close },
+
+    { ngx_string("sweepstakes/NAME/draw"), NGX_HTTP_POST,
+      ngx_http_loyalty_admin_draw },
+
+    { ngx_string("sweepstakes/NAME/timestamp"), NGX_HTTP_POST,
+      ngx_http_loyalty_admin_timestamp },
+
+    { ngx_string("sweepstakes/NAME/disqualifications"), NGX_HTTP_POST,
+      ngx_http_loyalty_admin_disqualify },
+
+    { ngx_string("sweepstakes/NAME/winners/POS/claim"), NGX_HTTP_POST,
+      ngx_http_loyalty_admin_claim },
+
+    { ngx_string("sweepstakes/NAME/winners/POS/deliver"), NGX_HTTP_POST,
+      ngx_http_loyalty_admin_deliver },
+
+    { ngx_string("sweepstakes/NAME/pause"), NGX_HTTP_POST,
+      ngx_http_loyalty_admin_sweepstakes_pause },
+
+    { ngx_string("sweepstakes/NAME/resume"), NGX_HTTP_POST,
+      ngx_http_loyalty_admin_sweepstakes_resume },
+
     { ngx_string("stats"), NGX_HTTP_GET,
       ngx_http_loyalty_admin_stats },
 

@@ -15,7 +15,7 @@
 #include "ngx_http_loyalty_body.h"
 
 
-#define NGX_HTTP_LOYALTY_MEMBER_SEGMENTS  4       /* of a path, at most */
+#define NGX_HTTP_LOYALTY_MEMBER_SEGMENTS  5       /* of a path, at most */
 #define NGX_HTTP_LOYALTY_MEMBER_BODY      NGX_HTTP_LOYALTY_TEXT
 
 
@@ -116,6 +116,15 @@ ngx_int_t ngx_http_loyalty_member_retry_at(
 /* or what Redis holds of the member is damaged: logged, and a problem */
 ngx_int_t ngx_http_loyalty_member_damaged(ngx_http_loyalty_member_ctx_t *ctx);
 
+/*
+ * A step that waited for something else than Redis, called from the event
+ * loop: goes on with the request as after a reply.
+ */
+typedef ngx_int_t (*ngx_http_loyalty_member_step_pt)(void *data);
+
+void ngx_http_loyalty_member_resume(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_http_loyalty_member_step_pt step, void *data);
+
 
 /* ---- the paths ---- */
 
@@ -124,6 +133,12 @@ ngx_int_t ngx_http_loyalty_member_me_reply(
     ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
 ngx_int_t ngx_http_loyalty_member_history(ngx_http_loyalty_member_ctx_t *ctx);
 ngx_int_t ngx_http_loyalty_reward_redeem(ngx_http_loyalty_member_ctx_t *ctx);
+ngx_int_t ngx_http_loyalty_sweepstakes_enter(
+    ngx_http_loyalty_member_ctx_t *ctx);
+ngx_int_t ngx_http_loyalty_sweepstakes_show(
+    ngx_http_loyalty_member_ctx_t *ctx);
+ngx_int_t ngx_http_loyalty_sweepstakes_claim(
+    ngx_http_loyalty_member_ctx_t *ctx);
 
 
 /* ---- for me and me/history ---- */

@@ -1,6 +1,7 @@
 /*
  * How a request to the member API is answered: with JSON, or with a problem.
- * Either is counted.
+ * Either is counted.  And how one goes on that waited for something else than
+ * Redis.
  */
 
 #include "ngx_http_loyalty_jwt.h"
@@ -74,4 +75,32 @@ ngx_http_loyalty_member_damaged(ngx_http_loyalty_member_ctx_t *ctx)
 
     return ngx_http_loyalty_member_problem(ctx, NGX_HTTP_LOYALTY_P_INTERNAL,
                                            NULL);
+}
+
+
+void
+ngx_http_loyalty_member_resume(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_http_loyalty_member_step_pt step, void *data)
+{
+    ngx_int_t            rc;
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+    c = r->connection;
+
+    if (ngx_http_get_module_ctx(r, ngx_http_loyalty_module) != ctx) {
+        return;
+    }
+
+    ngx_http_set_log_request(c->log, r);
+
+    rc = step(data);
+
+    if (rc == NGX_BUSY) {
+        return;
+    }
+
+    ngx_http_finalize_request(r, rc);
+    ngx_http_run_posted_requests(c);
 }

@@ -61,6 +61,15 @@ static ngx_http_loyalty_member_path_t  ngx_http_loyalty_member_paths[] = {
     { ngx_string("rewards/NAME/redemptions"), NGX_HTTP_POST,
       ngx_http_loyalty_reward_redeem },
 
+    { ngx_string("sweepstakes/NAME"), NGX_HTTP_GET,
+      ngx_http_loyalty_sweepstakes_show },
+
+    { ngx_string("sweepstakes/NAME/entries"), NGX_HTTP_POST,
+      ngx_http_loyalty_sweepstakes_enter },
+
+    { ngx_string("sweepstakes/NAME/claims"), NGX_HTTP_POST,
+      ngx_http_loyalty_sweepstakes_claim },
+
     { ngx_null_string, 0, NULL }
 };
 

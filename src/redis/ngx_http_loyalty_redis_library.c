@@ -53,6 +53,7 @@ const ngx_http_loyalty_function_t  ngx_http_loyalty_functions[] = {
     ngx_http_loyalty_function("disqualify", NGX_HTTP_LOYALTY_WRITES),
     ngx_http_loyalty_function("again", NGX_HTTP_LOYALTY_WRITES),
     ngx_http_loyalty_function("fresh", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("unclaimed", NGX_HTTP_LOYALTY_READS),
     ngx_http_loyalty_function("campaign", NGX_HTTP_LOYALTY_WRITES),
     ngx_http_loyalty_function("register", NGX_HTTP_LOYALTY_WRITES),
     ngx_http_loyalty_function("stamped", NGX_HTTP_LOYALTY_WRITES),

@@ -53,7 +53,7 @@ sub set_game {
 
     $self->{e}->raw('SET', $self->key('s'), Engine::values_of(
         1, $g{seq} // 0, $g{paused} // 0, $self->{generation}, 0,
-        $g{phase} // 0, $g{tickets} // 0));
+        $g{phase} // 0, $g{tickets} // 0, $g{voided} // 0));
 }
 
 
@@ -62,8 +62,8 @@ sub game {
     my $raw = $self->{e}->raw('GET', $self->key('s')) // return;
     my %g;
 
-    @g{qw(format seq paused generation over phase tickets)} =
-        map { Engine::decode(\$raw) } 1 .. 7;
+    @g{qw(format seq paused generation over phase tickets voided)} =
+        map { Engine::decode(\$raw) } 1 .. 8;
 
     return \%g;
 }
@@ -113,7 +113,7 @@ sub target {
             \person($self->{kp}, $self->{cid}, $member),
             \entry_commit($salt, $member, $o{id}), \$salt, $self->{chunk},
             [$day, int(($day + 3) / 7), int($day / 31)],
-            $o{generation} // $self->{generation}];
+            $o{generation} // $self->{generation}, $o{may} // 1];
 }
 
 

@@ -88,6 +88,7 @@ is($s->game->{seq}, 10, '10 entries');
        'c87ad73fa325bc03bb3094396b792ef3c4facca58001cf387a7feb283ab9e8ac',
        'the root of eleven entries (vectors A and B)');
     is($v->game->{tickets}, 30, 'a void takes no ticket number back');
+    is($v->game->{voided}, 5, 'and is counted');
     is_deeply($v->state($member)->[0], 0, 'the member holds none');
 
     $r = $v->engine->reverse($member, id => 'again', of => 'event-3',
@@ -239,8 +240,12 @@ is_deeply(award('e2'), [], 'nothing beyond a cap');
 is($w->engine->state('a')->{seq}, 3, 'and the event counts');
 $w->{limits} = [];
 is_deeply(award('e3', index => 0), [], 'nothing from a node that may not');
+is_deeply(award('f3', may => 0), [], 'nor for a member who may not');
+$w->{eligible} = [[2, \'WPTS', 5, 1]];
+is_deeply(award('g3'), [], 'nor for one who is not eligible');
+$w->{eligible} = [];
 is(award('e4', generation => 7)->{code}, 'retrySPRG', 'told to refresh');
-is($w->engine->state('a')->{seq}, 4, 'nothing was written');
+is($w->engine->state('a')->{seq}, 6, 'nothing was written');
 $w->{chunk} = 3;
 is(award('e4')->{code}, 'retrySPRG1', 'told the seq');
 $w->{chunk} = 0;

@@ -36,7 +36,7 @@ push @entries, { %{ $entries[3] }, seq => 10, t => $s->{open} + 10_000,
 my @records = map { entry($_) } @entries;
 
 $e->raw('SET', $s->key('e:0'), join '', @records);
-$s->set_game(seq => 11, tickets => 30);
+$s->set_game(seq => 11, tickets => 30, voided => 5);
 
 sub call {
     my ($fn, $keys, @arg) = @_;
@@ -55,21 +55,21 @@ sub closed { my ($n, $note, $t) = @_;
 # open -> closing
 
 $s->at($CLOSE + 1000, 499);
-is(closing(), '0 11 30 0  ', 'not before close + 1.5 s');
+is(closing(), '0 11 30 0    0', 'not before close + 1.5 s');
 is($s->game->{phase}, 0, 'it is open');
 is(covered(0, 11, 'f', 'i', ''), 'R', 'and nothing is covered');
 is(closed(0, 'n', 1), 'R', 'nor closed');
 $s->at($CLOSE + 1000, 500);
-is(closing(), '1 11 30 0  ', 'then closing');
-is(closing(), '1 11 30 0  ', 'as whoever takes over is told');
+is(closing(), '1 11 30 0    0', 'then closing');
+is(closing(), '1 11 30 0    0', 'as whoever takes over is told');
 
 # closing -> closed
 
-is(call('slice', ['e:0'], 3, 2), $records[3] . $records[4], 'a slice');
-is(call('slice', ['e:0'], 10, 5), $records[10], 'the last one');
-is(call('slice', ['e:0'], 11, 5), '', 'and no more');
+is(call('slice', ['e:0'], 396, 264), $records[3] . $records[4], 'a slice');
+is(call('slice', ['e:0'], 1320, 660), $records[10], 'the last one');
+is(call('slice', ['e:0'], 1452, 132), '', 'and no more');
 is(covered(0, 8, 'frontier', u64(0), ''), 'N', 'eight are covered');
-is(closing(), '1 11 30 8 frontier ' . u64(0), 'and remembered');
+is(closing(), '1 11 30 8 frontier ' . u64(0) . '  0', 'and remembered');
 is(covered(0, 8, 'f', u64(0), ''), 'R', 'another leader was there');
 is(closed(11, 'note', 1), 'R', 'not all are covered');
 is(covered(8, 11, 'all', '', u64($entries[3]{first})), 'N', 'the rest');
@@ -98,14 +98,14 @@ is_deeply(owner_of(30, 1000), [undef, undef], 'and no more');
 
 # closed -> waiting -> drawn
 
-sub where { return call('sweepstakes', ['s', 'meta', 'f:picks']) }
+sub where { return call('sweepstakes', ['s', 'meta']) }
 
 my $none = "\0" x 40;
-is(where(), '2 0 11 30 1 11 ' . ($CLOSE + 1000) . ' 0 0 ', 'where it stands');
+is(where(), '2 0 11 30 5 11 ' . ($CLOSE + 1000) . ' 0 0', 'where it stands');
 is(call('waiting', ['s', 'meta'], 0, 0), 'N', 'waits for a timestamp');
-is(where(), '3 0 11 30 1 11 ' . ($CLOSE + 1000) . ' 0 0 ', 'and says so');
+is(where(), '3 0 11 30 5 11 ' . ($CLOSE + 1000) . ' 0 0', 'and says so');
 is(call('waiting', ['s', 'meta'], 14517013, 1), 'N', 'for a round');
-is(where(), '3 0 11 30 1 11 ' . ($CLOSE + 1000) . ' 14517013 1 ',
+is(where(), '3 0 11 30 5 11 ' . ($CLOSE + 1000) . ' 14517013 1',
    'and that it is late');
 
 my $mh = pack 'H*', '7ab3eb2460b3e34e1297170f2d22da1192561ec6dd00406ade49356c4c'
@@ -142,14 +142,32 @@ my @keys = qw(s meta w f:picks f:reveal);
 is(call('winners', ['w'], 0, \''), '', 'no winners before the draw');
 is(call('claim', ['w', 'f:picks'], $T, -1, \$picks[0]{person}, 1, 0),
    'Enot_open', 'nor claims');
-is(call('drawn', \@keys, $T, \$file, \"seed\n", [0, 0], \$filled), 'N',
-   'drawn');
-is(call('drawn', \@keys, $T + 1, \'other', \'x', [0, 0], \$filled), 'D',
+$e->raw('HSET', $s->key('meta'), 't:close:0', 1234);
+is(call('drawn', \@keys, $T, 1235, \$file, \"seed\n", [0, 0], \$filled,
+        \'key'), 'R', 'an earlier timestamp is there by now');
+is($s->game->{phase}, 3, 'nothing is drawn');
+is(call('drawn', \@keys, $T, 1234, \$file, \"seed\n", [0, 0], \$filled,
+        \'key'), 'N', 'drawn');
+is(call('drawn', \@keys, $T + 1, 0, \'other', \'x', [0, 0], \$filled, \'key'), 'D',
    'a second draw');
 is($e->raw('GET', $s->key('f:picks')), $file, 'the first result stands');
 is($e->raw('GET', $s->key('f:reveal')), "seed\n", 'with what it reveals');
-like(where(), qr/^4 0 11 30 1 11 \d+ 14517013 1 pick 0 /, 'where it stands');
+like(where(), qr/^4 0 11 30 5 11 \d+ 14517013 1$/, 'where it stands');
+$e->raw('SET', $s->key('m'), 'the member');
+my @view = @{ $e->call('sweepstakes', [map { $s->key($_) } qw(s meta f:picks w
+                                                              m)],
+                       [\$picks[1]{person}]) };
+is($view[9], $file, 'the picks');
+is($view[10], '1', 'the position of a winner');
+is($view[11], $e->raw('HGET', $s->key('w'), 'p1'), 'the prize');
+is($view[12], 'the member', 'and the member');
+@view = @{ $e->call('sweepstakes', [map { $s->key($_) } qw(s meta f:picks w
+                                                           none)],
+                    [\$picks[2]{person}]) };
+is_deeply([@view[10 .. 12]], ['', '', ''], 'an alternate, not seen before');
+is(call('sweepstakes', ['none', 'meta']), '', 'no such game');
 is(call('waiting', ['s', 'meta'], 1, 0), 'D', 'it waits for nothing');
+like(closing(), qr/ key 1234$/, 'K_draw is kept');
 
 # claims
 
@@ -187,6 +205,15 @@ is(claim($T + 9, 7, '', 2, 0), 'Enot_eligible', 'no such position');
 is(added(), 'claimed 1 ' . ($T + 5) . "\ndelivered 1 " . ($T + 9) . "\n",
    'the published lines');
 
+# what is not claimed in time
+
+sub unclaimed { return call('unclaimed', ['w'], @_) }
+
+is(unclaimed(0, $T - 1), "0 0 -1  -1 $T", 'nothing is overdue');
+is(unclaimed(0, $T), '0 0 0 ' . who($picks[0]) . ' -1 0', 'a prize is');
+is(unclaimed(1, $T), '0 0 -1  -1 0', 'one that was claimed is not');
+is(unclaimed(-1, $T), '0 0 -1  -1 0', 'and nothing is looked at');
+
 # disqualified: listed alternates, until none is left
 
 sub dq { my ($k, $p, $who, $note, $fresh) = @_;
@@ -219,7 +246,7 @@ my $f = Raffle->new(name => 'fresh');
 $s = $f;
 $e = $f->engine;
 $s->set_game(seq => 11, tickets => 30, phase => 2);
-call('drawn', \@keys, $T, \$file, \'', [0, 0], \$filled);
+call('drawn', \@keys, $T, 0, \$file, \'', [0, 0], \$filled, \'key');
 is($e->raw('EXISTS', $s->key('f:reveal')), 0, 'nothing is revealed');
 
 sub fresh { my ($k, $who, $a, $x) = @_;
@@ -233,12 +260,15 @@ is(dq(2, 0, who($picks[0]), "note 2\n", 1), 'N', 'position 0');
 is(prize(1)->{status}, 4, 'awaiting');
 is(claim($T, 1, '', 1, 0), 'Enot_eligible', 'not to be claimed');
 is(dq(3, 1, who($picks[1]), 'n', 1), 'R', 'nor vacated again');
-is(call('again', ['w', 'f:picks', 'f:dq'], 3, \'x'), 'R', 'no dq 3');
-is(call('again', ['w', 'f:picks', 'f:dq'], 1, \"note 1b\n"), 'N',
+is(call('again', ['w', 'f:dq', 'meta'], 3, \'x'), 'R', 'no dq 3');
+$e->raw('HSET', $s->key('meta'), 't:dq:1', 1);
+is(call('again', ['w', 'f:dq', 'meta'], 1, \"note 1b\n"), 'N',
    'the first one came too late');
+is($e->raw('HEXISTS', $s->key('meta'), 't:dq:1'), 0,
+   'the next one wants a timestamp of its own');
 is(fresh(2, who($picks[4])), 'R', 'k = 2 waits for k = 1');
 is(fresh(1, who($picks[4]), 34, 15), 'N', 'found');
-is(call('again', ['w', 'f:picks', 'f:dq'], 1, \'x'), 'R', 'no note after it');
+is(call('again', ['w', 'f:dq', 'meta'], 1, \'x'), 'R', 'no note after it');
 is(fresh(2, ''), 'N', 'nobody is left');
 is(fresh(2, ''), 'R', 'once');
 $e->raw('GET', $s->key('f:picks')) =~ /\A\Q$file\E(.*)\z/s;
@@ -253,14 +283,14 @@ is(prize(1)->{settled}, 2, 'all are settled');
 my $few = Raffle->new(name => 'few', e => $e);
 $s = $few;
 $s->set_game(seq => 11, tickets => 30, phase => 3);
-call('drawn', \@keys, $T, \'p', \'', [0, 1, 1], \who($picks[0]));
+call('drawn', \@keys, $T, 0, \'p', \'', [0, 1, 1], \who($picks[0]), \'key');
 is(prize(0)->{status}, 0, 'one has won');
 is(prize(1)->{status}, 3, 'the second prize is vacant');
 is(prize(2)->{row}, 1, 'and the third');
 my $nobody = Raffle->new(name => 'nobody', e => $e);
 $s = $nobody;
 $s->set_game(phase => 3);
-call('drawn', \@keys, $T, \'', \'', [0], \'');
+call('drawn', \@keys, $T, 0, \'', \'', [0], \'', \'key');
 is($s->game->{phase}, 4, 'a draw with no entries');
 is($e->raw('EXISTS', $s->key('f:picks')), 0, 'has no picks');
 is(prize(0)->{status}, 3, 'and no winner');
@@ -271,9 +301,12 @@ my $many = Raffle->new(name => 'many', e => $e);
 $s = $many;
 $s->set_game(phase => 3);
 my @crowd = map { u64($_) . H($_) } 1 .. 1200;
-call('drawn', \@keys, $T, \'p', \'', [(0) x 1100], \join('', @crowd));
+call('drawn', \@keys, $T, 0, \'p', \'', [(0) x 1100], \join('', @crowd), \'key');
 is($e->raw('HLEN', $s->key('w')), 2 * 1100 + 100 + 4, '1100 and 100');
 is(prize(1099)->{who}, $crowd[1099], 'the last prize');
+is(unclaimed(0, 5), "0 0 -1  500 $T", 'they are looked at in parts');
+is(unclaimed(500, 5), "0 0 -1  1000 $T", 'one after another');
+is(unclaimed(1000, 5), "0 0 -1  -1 $T", 'to the end');
 is($e->raw('HGET', $s->key('w'), 'a99'), $crowd[1199], 'the last alternate');
 
 # owners among many voids: every ticket of chunks of all sorts

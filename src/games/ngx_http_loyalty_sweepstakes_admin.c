@@ -1,0 +1,547 @@
+/*
+ * The admin API on a sweepstakes: closing and drawing what is due, pausing,
+ * and prizes that were claimed or delivered.
+ *
+ * Close and draw are the leader's to do, by the clock; asking for them says
+ * how far that is.  A draw that is done stays as it is.
+ */
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_loyalty_sweepstakes.h"
+#include "ngx_http_loyalty_sweepstakes_admin.h"
+
+
+static ngx_int_t ngx_http_loyalty_admin_sweepstakes_found(
+    ngx_http_loyalty_member_ctx_t *ctx);
+static ngx_int_t ngx_http_loyalty_admin_close_ready(
+    ngx_http_loyalty_member_ctx_t *ctx);
+static ngx_int_t ngx_http_loyalty_admin_close_send(
+    ngx_http_loyalty_member_ctx_t *ctx);
+static ngx_int_t ngx_http_loyalty_admin_close_asked(
+    ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
+static ngx_int_t ngx_http_loyalty_admin_where(
+    ngx_http_loyalty_member_ctx_t *ctx);
+static ngx_int_t ngx_http_loyalty_admin_standing(
+    ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
+static ngx_int_t ngx_http_loyalty_admin_standing_json(
+    ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_http_loyalty_standing_t *standing);
+static ngx_int_t ngx_http_loyalty_admin_pause_ready(
+    ngx_http_loyalty_member_ctx_t *ctx);
+static ngx_int_t ngx_http_loyalty_admin_pause_send(
+    ngx_http_loyalty_member_ctx_t *ctx);
+static ngx_int_t ngx_http_loyalty_admin_paused(void *data);
+static ngx_int_t ngx_http_loyalty_admin_prize(
+    ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_held_e what);
+static ngx_int_t ngx_http_loyalty_admin_prize_ready(
+    ngx_http_loyalty_member_ctx_t *ctx);
+static ngx_int_t ngx_http_loyalty_admin_prize_send(
+    ngx_http_loyalty_member_ctx_t *ctx);
+static ngx_int_t ngx_http_loyalty_admin_prize_reply(
+    ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
+static void ngx_http_loyalty_sadmin_cleanup(void *data);
+
+
+static const ngx_http_loyalty_fields_t  ngx_http_loyalty_no_fields[] = {
+    { NULL, 0, 0, 0, 0, 0 }
+};
+
+
+ngx_int_t
+ngx_http_loyalty_sadmin(ngx_http_loyalty_member_ctx_t *ctx,
+    const ngx_http_loyalty_fields_t *fields,
+    ngx_http_loyalty_member_start_pt next)
+{
+    ngx_http_loyalty_fault_t    fault;
+    ngx_http_loyalty_sadmin_t  *a;
+
+    a = ngx_pcalloc(ctx->request->pool, sizeof(ngx_http_loyalty_sadmin_t));
+    if (a == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    a->ctx = ctx;
+    a->what = (ngx_uint_t) (uintptr_t) ctx->data;
+    ctx->data = a;
+
+    a->campaign = ngx_http_loyalty_sweepstakes_find(ctx->program, &ctx->name);
+
+    if (a->campaign == NULL) {
+        return ngx_http_loyalty_member_problem(ctx,
+                                    NGX_HTTP_LOYALTY_P_UNKNOWN_GAME, NULL);
+    }
+
+    if (ngx_http_loyalty_fields(ctx->json,
+                                fields ? fields : ngx_http_loyalty_no_fields,
+                                a, &fault)
+        != NGX_OK)
+    {
+        return ngx_http_loyalty_member_fault(ctx, &fault);
+    }
+
+    /* the game's slot, and nobody's */
+
+    ctx->partition = ngx_http_loyalty_campaign_partition(a->campaign);
+
+    return ngx_http_loyalty_await(&a->await, ctx, a->campaign, next);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_admin_sweepstakes_found(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    return ngx_http_loyalty_admin_where(ctx);
+}
+
+
+ngx_int_t
+ngx_http_loyalty_admin_sweepstakes(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    ctx->data = NULL;
+
+    return ngx_http_loyalty_sadmin(ctx, NULL,
+                                   ngx_http_loyalty_admin_sweepstakes_found);
+}
+
+
+/* ---- close, draw ---- */
+
+ngx_int_t
+ngx_http_loyalty_admin_close(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    ctx->data = (void *) NGX_HTTP_LOYALTY_SADMIN_CLOSE;
+
+    return ngx_http_loyalty_sadmin(ctx, NULL,
+                                   ngx_http_loyalty_admin_close_ready);
+}
+
+
+ngx_int_t
+ngx_http_loyalty_admin_draw(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    ctx->data = (void *) NGX_HTTP_LOYALTY_SADMIN_DRAW;
+
+    return ngx_http_loyalty_sadmin(ctx, NULL,
+                                   ngx_http_loyalty_admin_close_ready);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_admin_close_ready(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    ngx_str_t                   none;
+    ngx_http_loyalty_sadmin_t  *a;
+
+    a = ctx->data;
+    ngx_str_null(&none);
+
+    return ngx_http_loyalty_admin_note(ctx,
+                         a->what == NGX_HTTP_LOYALTY_SADMIN_CLOSE ? "close"
+                                                                  : "draw",
+                         &ctx->name, &none,
+                         ngx_http_loyalty_admin_close_send);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_admin_close_send(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    ngx_http_loyalty_sadmin_t  *a;
+
+    a = ctx->data;
+
+    ngx_http_loyalty_game_call(&a->call, a->campaign, "s meta");
+    loyalty_mpw_int(&a->call.w, a->campaign->close);
+
+    a->call.arg.data = a->call.w.start;
+    a->call.arg.len = a->call.w.pos - a->call.w.start;
+
+    return ngx_http_loyalty_member_call(ctx, NGX_HTTP_LOYALTY_FN_CLOSING,
+                                        a->call.nkeys, a->call.keys,
+                                        &a->call.arg,
+                                        ngx_http_loyalty_admin_close_asked);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_admin_close_asked(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_http_loyalty_reply_t *reply)
+{
+    u_char                      buf[128];
+    ngx_str_t                   detail;
+    loyalty_out_t               out;
+    ngx_http_loyalty_sadmin_t  *a;
+
+    a = ctx->data;
+
+    if (!reply->array || reply->n == 0) {
+        return ngx_http_loyalty_member_damaged(ctx);
+    }
+
+    if (ngx_atoi(reply->values[0].data, reply->values[0].len)
+        != NGX_HTTP_LOYALTY_PHASE_OPEN)
+    {
+        return ngx_http_loyalty_admin_where(ctx);
+    }
+
+    /* what is published says when it closes, and that holds */
+
+    ngx_http_loyalty_out_pool(&out, ctx->request->pool, 64);
+    loyalty_out_time(&out, a->campaign->close);
+
+    if (out.failed) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    detail.data = buf;
+    detail.len = ngx_snprintf(buf, sizeof(buf),
+                              "it closes at %*s, and not before",
+                              (size_t) (out.pos - out.start - 2),
+                              out.start + 1)
+                 - buf;
+
+    return ngx_http_loyalty_member_problem(ctx, NGX_HTTP_LOYALTY_P_NOT_OPEN,
+                                           &detail);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_admin_where(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    ngx_http_loyalty_sadmin_t  *a;
+
+    a = ctx->data;
+
+    ngx_http_loyalty_game_call(&a->call, a->campaign, "s meta");
+    ngx_str_set(&a->call.arg, "");
+
+    return ngx_http_loyalty_member_call(ctx, NGX_HTTP_LOYALTY_FN_SWEEPSTAKES,
+                                        a->call.nkeys, a->call.keys,
+                                        &a->call.arg,
+                                        ngx_http_loyalty_admin_standing);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_admin_standing(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_http_loyalty_reply_t *reply)
+{
+    ngx_http_loyalty_sadmin_t    *a;
+    ngx_http_loyalty_standing_t   standing;
+
+    a = ctx->data;
+
+    if (ngx_http_loyalty_standing(reply, &standing) != NGX_OK) {
+        return ngx_http_loyalty_member_damaged(ctx);
+    }
+
+    if (a->what == NGX_HTTP_LOYALTY_SADMIN_DRAW
+        && standing.phase == NGX_HTTP_LOYALTY_PHASE_DRAWN)
+    {
+        ngx_log_error(NGX_LOG_NOTICE, ctx->request->connection->log, 0,
+                      "loyalty program \"%V\": %V was to be drawn again by "
+                      "\"%V\": its first result stands",
+                      &ctx->program->name, &a->campaign->rule->reason,
+                      &ctx->actor);
+    }
+
+    return ngx_http_loyalty_admin_standing_json(ctx, &standing);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_admin_standing_json(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_http_loyalty_standing_t *standing)
+{
+    loyalty_out_t               out;
+    ngx_http_loyalty_sadmin_t  *a;
+
+    a = ctx->data;
+
+    ngx_http_loyalty_out_pool(&out, ctx->request->pool, 512);
+
+    loyalty_out_lit(&out, "{\"name\":");
+    loyalty_out_str(&out, ctx->name.data, ctx->name.len);
+    ngx_http_loyalty_standing_json(a->campaign, standing, &out);
+    loyalty_out_lit(&out, "}");
+
+    if (out.failed) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_loyalty_member_send(ctx, &out);
+}
+
+
+/* ---- pause, resume ---- */
+
+ngx_int_t
+ngx_http_loyalty_admin_sweepstakes_pause(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    ctx->data = (void *) NGX_HTTP_LOYALTY_SADMIN_PAUSE;
+
+    return ngx_http_loyalty_sadmin(ctx, NULL,
+                                   ngx_http_loyalty_admin_pause_ready);
+}
+
+
+ngx_int_t
+ngx_http_loyalty_admin_sweepstakes_resume(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    ctx->data = (void *) NGX_HTTP_LOYALTY_SADMIN_RESUME;
+
+    return ngx_http_loyalty_sadmin(ctx, NULL,
+                                   ngx_http_loyalty_admin_pause_ready);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_admin_pause_ready(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    ngx_str_t                   none;
+    ngx_http_loyalty_sadmin_t  *a;
+
+    a = ctx->data;
+    ngx_str_null(&none);
+
+    return ngx_http_loyalty_admin_note(ctx,
+                         a->what == NGX_HTTP_LOYALTY_SADMIN_PAUSE ? "pause"
+                                                                  : "resume",
+                         &ctx->name, &none,
+                         ngx_http_loyalty_admin_pause_send);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_admin_pause_send(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    ngx_http_loyalty_wait_t    *wait;
+    ngx_http_loyalty_sadmin_t  *a;
+
+    a = ctx->data;
+
+    wait = ngx_http_loyalty_sadmin_wait(a, ngx_http_loyalty_admin_paused);
+
+    if (wait == NULL
+        || ngx_http_loyalty_campaign_pause(a->campaign,
+                               a->what == NGX_HTTP_LOYALTY_SADMIN_PAUSE,
+                               ngx_http_loyalty_sadmin_published, wait)
+           != NGX_OK)
+    {
+        ngx_http_loyalty_sadmin_over(wait);
+
+        return ngx_http_loyalty_member_problem(ctx,
+                                    NGX_HTTP_LOYALTY_P_UNAVAILABLE, NULL);
+    }
+
+    return NGX_BUSY;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_admin_paused(void *data)
+{
+    ngx_http_loyalty_sadmin_t *a = data;
+
+    if (a->rc != NGX_OK) {
+        return ngx_http_loyalty_member_problem(a->ctx,
+                                    NGX_HTTP_LOYALTY_P_UNAVAILABLE, NULL);
+    }
+
+    return ngx_http_loyalty_admin_where(a->ctx);
+}
+
+
+/* ---- what became of a prize ---- */
+
+ngx_int_t
+ngx_http_loyalty_admin_claim(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    return ngx_http_loyalty_admin_prize(ctx, NGX_HTTP_LOYALTY_CLAIMED);
+}
+
+
+ngx_int_t
+ngx_http_loyalty_admin_deliver(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    return ngx_http_loyalty_admin_prize(ctx, NGX_HTTP_LOYALTY_DELIVERED);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_admin_prize(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_http_loyalty_held_e what)
+{
+    ctx->data = (void *) (uintptr_t) what;
+
+    return ngx_http_loyalty_sadmin(ctx, NULL,
+                                   ngx_http_loyalty_admin_prize_ready);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_admin_prize_ready(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    ngx_str_t                   detail;
+    ngx_http_loyalty_sadmin_t  *a;
+
+    a = ctx->data;
+
+    a->number = ngx_atoi(ctx->second.data, ctx->second.len);
+
+    if (a->number < 0 || a->number >= NGX_HTTP_LOYALTY_POSITIONS) {
+        ngx_str_set(&detail, "a position is a number from 0");
+
+        return ngx_http_loyalty_member_problem(ctx,
+                                 NGX_HTTP_LOYALTY_P_UNKNOWN_PATH, &detail);
+    }
+
+    return ngx_http_loyalty_admin_note(ctx,
+                         a->what == NGX_HTTP_LOYALTY_CLAIMED ? "claim"
+                                                             : "deliver",
+                         &ctx->name, &ctx->second,
+                         ngx_http_loyalty_admin_prize_send);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_admin_prize_send(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    ngx_time_t                 *tp;
+    ngx_http_loyalty_sadmin_t  *a;
+
+    a = ctx->data;
+    tp = ngx_timeofday();
+
+    ngx_http_loyalty_claim_call(&a->call, a->campaign,
+                                (int64_t) tp->sec * 1000 + tp->msec,
+                                a->number, NULL, a->what);
+
+    return ngx_http_loyalty_member_call(ctx, NGX_HTTP_LOYALTY_FN_CLAIM,
+                                        a->call.nkeys, a->call.keys,
+                                        &a->call.arg,
+                                        ngx_http_loyalty_admin_prize_reply);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_admin_prize_reply(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_http_loyalty_reply_t *reply)
+{
+    ngx_int_t                    rc;
+    ngx_str_t                    detail;
+    loyalty_out_t                out;
+    ngx_http_loyalty_sadmin_t   *a;
+    ngx_http_loyalty_problem_e   problem;
+
+    a = ctx->data;
+
+    ngx_http_loyalty_out_pool(&out, ctx->request->pool, 256);
+
+    rc = ngx_http_loyalty_claim_json(a->campaign, reply,
+                                     a->what == NGX_HTTP_LOYALTY_CLAIMED
+                                     ? "claimed" : "delivered",
+                                     &out, &problem, &detail);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_http_loyalty_member_problem(ctx, problem, &detail);
+    }
+
+    if (rc != NGX_OK) {
+        return ngx_http_loyalty_member_problem(ctx,
+                                        NGX_HTTP_LOYALTY_P_INTERNAL, NULL);
+    }
+
+    return ngx_http_loyalty_member_send(ctx, &out);
+}
+
+
+/* ---- waiting for what a campaign publishes ---- */
+
+ngx_uint_t
+ngx_http_loyalty_sadmin_is(ngx_str_t *text, const char *word)
+{
+    return text->len == ngx_strlen(word)
+           && ngx_memcmp(text->data, word, text->len) == 0;
+}
+
+
+/* the request may go before its answer comes: what stays is this */
+
+ngx_http_loyalty_wait_t *
+ngx_http_loyalty_sadmin_wait(ngx_http_loyalty_sadmin_t *a,
+    ngx_http_loyalty_member_step_pt next)
+{
+    ngx_http_cleanup_t       *cln;
+    ngx_http_loyalty_wait_t  *wait;
+
+    cln = ngx_http_cleanup_add(a->ctx->request, 0);
+    wait = ngx_alloc(sizeof(ngx_http_loyalty_wait_t),
+                     a->ctx->request->connection->log);
+
+    if (cln == NULL || wait == NULL) {
+        if (wait != NULL) {
+            ngx_free(wait);
+        }
+
+        return NULL;
+    }
+
+    wait->admin = a;
+    wait->next = next;
+    a->wait = wait;
+
+    cln->handler = ngx_http_loyalty_sadmin_cleanup;
+    cln->data = a;
+
+    return wait;
+}
+
+
+void
+ngx_http_loyalty_sadmin_over(ngx_http_loyalty_wait_t *wait)
+{
+    if (wait != NULL) {
+        if (wait->admin != NULL) {
+            wait->admin->wait = NULL;
+        }
+
+        ngx_free(wait);
+    }
+}
+
+
+void
+ngx_http_loyalty_sadmin_published(void *data, ngx_int_t rc, int64_t length)
+{
+    ngx_http_loyalty_wait_t *wait = data;
+
+    ngx_http_loyalty_sadmin_t        *a;
+    ngx_http_loyalty_member_step_pt   next;
+
+    a = wait->admin;
+    next = wait->next;
+
+    ngx_http_loyalty_sadmin_over(wait);
+
+    if (a != NULL) {
+        a->rc = rc;
+        a->length = length;
+        ngx_http_loyalty_member_resume(a->ctx, next, a);
+    }
+}
+
+
+static void
+ngx_http_loyalty_sadmin_cleanup(void *data)
+{
+    ngx_http_loyalty_sadmin_t *a = data;
+
+    if (a->wait != NULL) {
+        a->wait->admin = NULL;
+        a->wait = NULL;
+    }
+}
