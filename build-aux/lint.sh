@@ -123,6 +123,8 @@ printf '%s\n' "${files[@]}" | xargs -P "$(nproc)" -I FILE \
 
 luacheck --no-color -q "$build/loyalty.lua" 2>&1 \
     | grep -E '^ .*[0-9]+:[0-9]+:' | say luacheck
+luacheck --no-color -q --std ngx_lua+luajit lua-examples 2>&1 \
+    | grep -E '^ .*[0-9]+:[0-9]+:' | say luacheck
 
 for file in "${perl[@]}"; do
     [ ! -f "$file" ] || perl -It/lib -Ibin/lib -Itests/lua -Itests/verify -c "$file" 2>&1 \

@@ -25,9 +25,9 @@ local cjson = require 'cjson.safe'
 local loyalty = require 'resty.loyalty'
 
 -- Debian's name for lua-resty-redis; OpenResty calls it resty.redis
-local ok, redis = pcall(require, 'nginx.redis')
+local found, redis = pcall(require, 'nginx.redis')
 
-if not ok then
+if not found then
     redis = require 'resty.redis'
 end
 
@@ -166,16 +166,16 @@ function _M.run(options)
         end
 
         for _, from in ipairs { '0', '>' } do
-            local found
-            found, why = red:xreadgroup('GROUP', options.group, CONSUMER,
+            local lines
+            lines, why = red:xreadgroup('GROUP', options.group, CONSUMER,
                                         'COUNT', BATCH, 'STREAMS', key, from)
 
-            if found == nil then
+            if lines == nil then
                 return nil, why
             end
 
-            if type(found) == 'table'
-               and not run_lines(red, options, p, tag, found[1][2])
+            if type(lines) == 'table'
+               and not run_lines(red, options, p, tag, lines[1][2])
             then
                 break
             end
