@@ -131,8 +131,8 @@ refused("wallet points;\nchallenge a {\n on x; goal 1;\n award pints 5;\n}", 4,
 refused("challenge a {\n on x; goal 1;\n award points 5;\n}\nwallet point;", 3,
         'unknown wallet "points"');
 refused("wallet points;\nchallenge a {\n on x; goal 1;\n award $_ 5;\n}", 4,
-        "award of \"$_\" is not supported in this version")
-    for qw(tickets plays badge reward);
+        "unknown name \"5\" in an award of $_")
+    for qw(badge reward);
 
 
 # ---- the block itself ----
