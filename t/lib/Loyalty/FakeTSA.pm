@@ -20,6 +20,7 @@ use warnings;
 
 use parent 'Loyalty::FakeHTTP';
 
+use Fcntl qw(LOCK_EX);
 use File::Copy qw(copy);
 
 
@@ -96,6 +97,10 @@ sub _reply {
     my ($self, $digests, $in, $out) = @_;
 
     my $signer = "ts-$self->{name}";
+
+    # one at a time: the serial number is in a file
+    open my $lock, '>', $self->{ca}->dir . "/$self->{name}.lock" or die $!;
+    flock $lock, LOCK_EX or die $!;
 
     $self->{ca}->openssl(qw(ts -reply -config),
         "$self->{name}-$digests.cnf", '-queryfile', $in, '-signer',

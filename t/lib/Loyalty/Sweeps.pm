@@ -12,6 +12,10 @@ package Loyalty::Sweeps;
 #     $s->verify(@options)    exit code and output of loyalty-verify
 #
 # The server needs  location /fair/ { loyalty_proof shop; }.
+#
+# Before nginx starts, a campaign that is past its close may be put into Redis
+# as registering and entering would have left it (secret: that of $MASTER):
+#     Loyalty::Sweeps::plant($t, 'spring', $open, [['member', 3], ...])
 
 use strict;
 use warnings;
@@ -19,11 +23,69 @@ no warnings 'portable';
 
 use Cwd qw(realpath);
 use File::Basename qw(dirname);
-use Loyalty::Fairness qw(T H u64 $Z leaf root entries winners);
-use MIME::Base64 qw(decode_base64);
+use Loyalty::Fairness qw(T lp H HMAC u64 $Z leaf root entry entries winners
+                         kp person entry_commit);
+use Loyalty::MsgPack;
+use MIME::Base64 qw(decode_base64 encode_base64);
 
 my $root = realpath(dirname(__FILE__) . '/../../..');
 my $number = 0;
+
+our $MASTER = "\x5a" x 32;
+our $SECRET = 'main:' . '5a' x 32 . "\n";
+
+
+# open in seconds
+
+sub plant {
+    my ($t, $name, $open, $entries) = @_;
+    my $cid = Loyalty::Fairness::cid('shop', $name, $open * 1000);
+    my $kp = kp($MASTER, $cid, 'S' x 16);
+    my $tag = "{shop:g:$name:" . unpack('H*', $cid) . '}';
+    my ($seq, $first, $bytes) = (0, 0, '');
+
+    for my $e (@$entries) {
+        my ($member, $tickets) = @$e;
+
+        $bytes .= entry({ cid => $cid, seq => $seq, first => $first,
+            t => $open * 1000 + $seq, tickets => $tickets, method => 1,
+            person => person($kp, $cid, $member),
+            commit => entry_commit('s' x 16, $member, "k$seq") });
+        $seq++;
+        $first += $tickets;
+    }
+
+    length($bytes) <= 4096 * 132 or die "one chunk at most\n";
+
+    $t->redis->call('HSET', "$tag:meta", 'salt', 'S' x 16, 'secret', 'main');
+    $t->redis->call('SET', "$tag:e:0", $bytes) if $seq;
+    $t->redis->call('SET', "$tag:s", join '',
+        map { Loyalty::MsgPack::encode($_) } 1, $seq, 0, 1, 0, 0, $first, 0);
+
+    return $tag;
+}
+
+
+# a note as nginx signs it
+
+sub note {
+    my ($t, $kind, $statement) = @_;
+    my $dir = $t->dir;
+    my $seed = HMAC($MASTER, T('sign-key') . lp('shop'));
+    my $text = "nginx-loyalty/1 $kind\n" . encode_base64($statement, '') . "\n";
+    my ($name, $hash) = split /\+/, $t->get('/fair/vkey')->body;
+
+    write_file("$dir/note.der", pack('H*', '302e020100300506032b657004220420')
+                                . $seed);
+    write_file("$dir/note.text", $text);
+    my $sign = "openssl pkeyutl -sign -keyform DER -inkey $dir/note.der"
+               . " -rawin -in $dir/note.text";
+    my $signature = `$sign`;
+    length $signature == 64 or die "openssl does not sign\n";
+
+    return "$text\n\xe2\x80\x94 $name "
+           . encode_base64(pack('H*', $hash) . $signature, '') . "\n";
+}
 
 
 sub new {
