@@ -48,7 +48,13 @@ END
 
     _write($ca->dir . "/$name.serial", "01\n");
 
-    return $class->SUPER::new($t, $name, %arg);
+    my $self = $class->SUPER::new($t, $name, %arg);
+
+    # there is one before the first
+    $self->stamp("\0" x 32);
+    copy($ca->dir . '/stamp.res', $ca->dir . "/$name.last") or die $!;
+
+    return $self;
 }
 
 
