@@ -8,10 +8,11 @@ use warnings;
 no warnings 'portable';
 
 use FindBin;
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/lib", "$FindBin::Bin/../bin/lib";
 
 use JSON::PP ();
 use Loyalty::Fairness;
+use Loyalty::MsgPack;
 use Loyalty::Test;
 use MIME::Base64 qw(decode_base64);
 use POSIX qw(strftime);
@@ -324,5 +325,66 @@ my %body;
 $body{$_->body}++ for @reply;
 is(keys %body, 1, 'one key, one result');
 is(show('same')->{own}{tickets}, 1, 'entered once');
+
+
+# ---- a node that is behind, and many entries by others ----
+
+my ($tag) = map { /^(\{shop:g:spring:\w+\}):s$/ }
+            @{ $t->redis->call('KEYS', '*:s') };
+
+# so many records, of which this nginx knows nothing
+
+sub records {
+    my ($seq) = @_;
+    my $raw = $t->redis->call('GET', "$tag:s");
+    my @state;
+
+    while (length $raw) {
+        my ($value, $behind) = Loyalty::MsgPack::decode_at($raw, 0);
+        push @state, $value;
+        substr $raw, 0, $behind, '';
+    }
+
+    $state[1] = $seq;
+    $t->redis->call('SET', "$tag:s", join '',
+                    map { Loyalty::MsgPack::encode($_) } @state);
+}
+
+records(9000);
+$r = enter('tess', { tickets => 1, free => $true });
+is($r->status, 200, 'an entry into another chunk than was guessed')
+    or diag $r->body;
+is($r->json->{entry}, 9000, 'with its number');
+is($t->redis->call('STRLEN', "$tag:e:2"), 132, 'in its chunk');
+
+records(20000);
+$r = $t->event({ id => 'far', member => 'uma', type => 'purchase',
+                 amount => '100.00' });
+is($r->status, 200, 'an event that awards into another chunk')
+    or diag $r->body;
+is(scalar(grep { $_->{type} eq 'tickets' } @{ $r->json->{effects} }), 2,
+   'has its tickets');
+is($t->redis->call('STRLEN', "$tag:e:4"), 264, 'there');
+records(40000);
+my @lines = $t->events([map { { id => "far$_", member => "u$_",
+    type => 'purchase', amount => '100.00' } } 1 .. 50])->lines;
+is(scalar(grep { $_->{status} == 200 } @lines), 50, 'a batch');
+is($t->redis->call('STRLEN', "$tag:e:9"), 100 * 132, 'all of it');
+$r = $t->reversal('far', { id => 'farther', member => 'uma' });
+is(scalar(grep { $_->{type} eq 'tickets' } @{ $r->json->{effects} }), 2,
+   'a reversal');
+
+
+# ---- in words, and the ledger ----
+
+my $sock = $t->dir . '/redis.sock';
+my $words = `bin/loyalty-member --redis unix:$sock --program shop ada`;
+like($words, qr/sweepstakes spring, entry 0: tickets 0 to 2 bought/,
+     'loyalty-member tells an entry');
+like($words, qr/entry 0: tickets 0 to 2$/m, 'and what the member has');
+like(`bin/loyalty-member --redis unix:$sock --program shop dora`,
+     qr/tickets 43 to 47 awarded.*tickets 43 to 47 voided/s, 'and a void');
+like(`bin/loyalty-fsck --redis unix:$sock --program shop`,
+     qr/ 0 violations/, 'every ledger holds');
 
 done_testing();

@@ -28,13 +28,14 @@ my %STATES = (
     streak => \&_streak,
     badge => sub { return "awarded $_[1][0] times" },
     reward => sub { return "redeemed $_[1][0] times" },
+    sweepstakes => \&_sweepstakes,
 );
 
 my %ENTRIES = (
     1 => \&_points, 2 => \&_items, 3 => \&_progress, 4 => \&_after,
     5 => \&_progress, 6 => \&_after, 7 => \&_run, 8 => \&_run, 9 => \&_more,
     10 => \&_tier, 11 => \&_reverses, 12 => \&_opened, 13 => \&_owed,
-    18 => \&_reward, 19 => \&_badge, 20 => \&_by_hand,
+    15 => \&_tickets, 16 => \&_voided, 18 => \&_reward, 19 => \&_badge, 20 => \&_by_hand,
 );
 
 
@@ -166,11 +167,24 @@ sub _paid {
     my ($self, @paid) = @_;
     my $text = '';
 
-    while (my ($wallet, $amount) = splice @paid, 0, 2) {
-        $text .= ", paid $amount in " . $self->_wallet($wallet);
+    while (my ($where, $amount) = splice @paid, 0, 2) {
+        $text .= ', paid ' . $self->_award($where, $amount);
     }
 
     return $text;
+}
+
+
+# into a wallet, or -(kind + 16 * slot): to a game
+sub _award {
+    my ($self, $where, $amount) = @_;
+
+    return "$amount in " . $self->_wallet($where) if $where > 0;
+    return 'nothing' if $where == 0;
+
+    my $slot = $self->_slot((-$where - -$where % 16) / 16);
+
+    return -$where % 16 == 2 ? "entry $amount of $slot" : "$amount of $slot";
 }
 
 
@@ -215,7 +229,7 @@ sub _streak {
         while (my ($period, $at, $every, $wallet, $amount)
                = splice @paid, 0, 5)
         {
-            push @lines, "paid $amount in " . $self->_wallet($wallet)
+            push @lines, 'paid ' . $self->_award($wallet, $amount)
                  . " for a run of $at at period $period"
                  . ($every ? ", every $every" : '');
         }
@@ -389,6 +403,50 @@ sub _owed {
 
     return "$amount could not be taken from " . $self->_wallet($wallet)
            . ' and is owed';
+}
+
+
+sub _sweepstakes {
+    my ($self, $state) = @_;
+    my ($tickets, $day, $in_day, $week, $in_week, $month, $in_month, $entries)
+        = @$state;
+
+    my @lines = "tickets $tickets; entered on day $day: $in_day, "
+                . "in week $week: $in_week, in month $month: $in_month";
+
+    for my $entry (unpack '(a16)*', $entries) {
+        my ($seq_hi, $seq, $first_hi, $first, $n) = unpack 'nNnNN', $entry;
+
+        push @lines, 'entry ' . ($seq_hi * 2 ** 32 + $seq) . ': '
+             . _numbers($first_hi * 2 ** 32 + $first, $n);
+    }
+
+    return @lines;
+}
+
+
+sub _numbers {
+    my ($first, $n) = @_;
+
+    return $n == 1 ? "ticket $first"
+                   : "tickets $first to " . ($first + $n - 1);
+}
+
+
+sub _tickets {
+    my ($self, $kind, $slot, $seq, $first, $n, $method) = @_;
+    my @methods = ('', ' bought', ' for free', ' awarded', ' imported');
+
+    return $self->_slot($slot) . ", entry $seq: " . _numbers($first, $n)
+           . ($methods[$method] // '');
+}
+
+
+sub _voided {
+    my ($self, $kind, $slot, $seq, $first, $n) = @_;
+
+    return $self->_slot($slot) . ", entry $seq: " . _numbers($first, $n)
+           . ' voided';
 }
 
 
