@@ -82,6 +82,7 @@ test:
 
 asan:
 	@$(DEPS) build test asan
+	@$(MAKE) -s --no-print-directory verify
 	@build-aux/asan.sh $(BUILD)/asan $(JOBS)
 	@LOYALTY_NGINX=$(BUILD)/asan/nginx LOYALTY_MODULE=static \
 	 perl tests/run.pl --jobs $(JOBS) $(or $(TESTS),t/*.t)
