@@ -17,6 +17,8 @@
 --     headed            time of the newest head, ms
 --     wanted            rounds whose signatures are not published yet, 8
 --                       bytes each
+--     evidence          lengths of the files that the last note of evidence
+--                       is about
 -- and what the rooms keep there.  G:rounds has the rounds used: a bitmap, or
 -- 8 bytes each where they are few.
 --
@@ -60,6 +62,14 @@
 --     input:  the file's first line, the round of bit 0 (0: no bitmap),
 --             rounds, { round, line, ... }
 --     output: rounds that are still wanted
+-- lengths_@H@    (no writes) of files, for evidence
+--     keys:   meta, state, files
+--     input:  nil
+--     output: lengths that the last note is about, records, lengths
+-- evidence_@H@   a note about files as they are
+--     keys:   meta, state, file evidence, files
+--     input:  the note, their lengths as meta keeps them, records, lengths
+--     output: "N", or "R": one has grown
 -- publish_@H@    appends to a file
 --     keys:   file
 --     input:  its length, bytes
@@ -378,6 +388,38 @@ local function used(keys, first_line, base, rounds, lines)
 end
 
 
+local function lengths(keys)
+    local out = { call('HGET', keys[1], 'evidence') or '',
+                  text(state(keys[2])[DRAWN_RECORDS]) }
+
+    for i = 3, #keys do
+        out[i] = text(call('STRLEN', keys[i]))
+    end
+
+    return out
+end
+
+
+local function evidence(keys, note, known, records, ...)
+    local expected = { ... }
+
+    if state(keys[2])[DRAWN_RECORDS] ~= records then
+        return 'R'
+    end
+
+    for i = 1, #expected do
+        if call('STRLEN', keys[3 + i]) ~= expected[i] then
+            return 'R'
+        end
+    end
+
+    call('APPEND', keys[3], note)
+    call('HSET', keys[1], 'evidence', known)
+
+    return 'N'
+end
+
+
 local function appended(keys, at, bytes)
     local ok, n = publish(keys[1], at, bytes)
 
@@ -483,6 +525,8 @@ function_of('reveal', reveal)
 function_of('tree', tree, { 'no-writes' })
 function_of('head', head)
 function_of('used', used)
+function_of('lengths', lengths, { 'no-writes' })
+function_of('evidence', evidence)
 function_of('publish', appended)
 function_of('pause', pause)
 function_of('piece', piece, { 'no-writes' })

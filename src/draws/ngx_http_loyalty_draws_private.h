@@ -162,6 +162,7 @@ struct ngx_http_loyalty_run_s {
 
 typedef struct ngx_http_loyalty_leader_s  ngx_http_loyalty_leader_t;
 typedef struct ngx_http_loyalty_slot_s    ngx_http_loyalty_slot_t;
+typedef struct ngx_http_loyalty_gather_s  ngx_http_loyalty_gather_t;
 
 typedef struct {
     ngx_http_loyalty_leader_t    *leader;
@@ -197,6 +198,8 @@ typedef struct {
 
     const char                   *told;           /* its state */
     ngx_queue_t                   slots;          /* timestamps */
+    ngx_http_loyalty_gather_t    *gather;         /* evidence */
+    int64_t                       rest;           /* ms: none before */
 } ngx_http_loyalty_lead_t;
 
 
@@ -451,6 +454,12 @@ ngx_int_t ngx_http_loyalty_lead_used(ngx_http_loyalty_lead_t *lead);
 
 ngx_int_t ngx_http_loyalty_lead_stamps(ngx_http_loyalty_lead_t *lead);
 void ngx_http_loyalty_slots_free(ngx_http_loyalty_lead_t *lead);
+
+
+/* ---- evidence.c ---- */
+
+ngx_int_t ngx_http_loyalty_lead_evidence(ngx_http_loyalty_lead_t *lead);
+void ngx_http_loyalty_gather_free(ngx_http_loyalty_lead_t *lead);
 
 
 /* ---- metrics.c ---- */

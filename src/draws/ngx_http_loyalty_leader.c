@@ -41,6 +41,7 @@ static ngx_http_loyalty_step_pt  ngx_http_loyalty_steps[] = {
     ngx_http_loyalty_lead_stamps,
     ngx_http_loyalty_lead_tick,
     ngx_http_loyalty_lead_state,
+    ngx_http_loyalty_lead_evidence,
     NULL
 };
 
@@ -126,6 +127,7 @@ ngx_http_loyalty_leader_destroy(ngx_http_loyalty_leader_t *leader)
         }
 
         ngx_http_loyalty_slots_free(&leader->leads[i]);
+        ngx_http_loyalty_gather_free(&leader->leads[i]);
     }
 }
 
@@ -286,6 +288,7 @@ ngx_http_loyalty_leader_resign(ngx_http_loyalty_leader_t *leader)
         lead->told = NULL;
 
         ngx_http_loyalty_slots_free(lead);
+        ngx_http_loyalty_gather_free(lead);
     }
 }
 

@@ -17,7 +17,7 @@ my $redis = $e->{redis};
 my %key = map { $_ => "{shop:g:x:00}:$_" }
     qw(meta s rounds l:0 f:manifest f:terms-1 f:prizes-1 f:rules-1 f:terms-2
        f:prizes-2 f:rules-2 f:vkey f:timestamps f:reveal f:heads f:beacons
-       f:picks);
+       f:picks f:evidence f:dq);
 
 sub call { my ($fn, $keys, @arg) = @_;
            return $e->call($fn, [map { $key{$_} // $_ } @$keys], \@arg) }
@@ -226,6 +226,21 @@ is_deeply([(state())->@[1 .. 6]], [0, 0, 6, 6, 7, 'own'],
 
 is_deeply(call('fields', ['meta'], \'size', \'nothing'), [20, undef],
           'fields');
+
+
+# ---- evidence ----
+
+is_deeply(call('lengths', ['meta', 's', 'f:heads', 'f:dq'], undef),
+          ['', 0, 6, 0], 'lengths of files');
+
+sub evidence { return call('evidence', ['meta', 's', 'f:evidence', 'f:heads',
+                                        'f:dq'], \"note\n", \'6 0 ', @_) }
+
+is(evidence(0, 5, 0), 'R', 'a file has grown');
+is(evidence(1, 6, 0), 'R', 'or the log');
+is($redis->call('EXISTS', '{shop:g:x:00}:f:evidence'), 0, 'no note');
+is(evidence(0, 6, 0), 'N', 'a note about files as they are');
+is(field('evidence'), '6 0 ', 'which is remembered');
 
 
 # ---- who leads ----
