@@ -26,6 +26,7 @@ help:
 	@echo "make demo       run the demo: nginx on port 8080, a private Redis"
 	@echo "make demo-stop  stop it"
 	@echo "make verify     build $(BUILD)/loyalty-verify, the verifier of draws"
+	@echo "make web        build $(BUILD)/verify-node.mjs, another verifier"
 	@echo "make test       all tests; TESTS='t/a.t ...' for some of them"
 	@echo "make asan       end-to-end tests on nginx with ASan and UBSan"
 	@echo "make fuzz       fuzzers, FUZZ_TIME=60 seconds each"
@@ -78,6 +79,8 @@ demo-stop:
 test:
 	@$(DEPS) build test
 	@$(MAKE) -s --no-print-directory module unit verify
+	@$(MAKE) -s --no-print-directory web \
+	 || echo "no page: its tests are skipped"
 	@perl tests/run.pl --jobs $(JOBS) $(TESTS)
 
 asan:
@@ -176,6 +179,27 @@ $(VERIFY): $(VERIFY_OBJS)
 	@$(CC) -o $@ $^ -lcrypto $(BLST_LIBS)
 
 
+# The verifier of the page, as a
+# command for node.
+
+WEB = $(BUILD)/verify-node.mjs
+WEB_SOURCES = $(wildcard src/web/*.js src/web/*.html src/web/*.css \
+                         src/web/*/*.js)
+
+web:
+	@$(DEPS) node
+	@mkdir -p $(BUILD)
+	@flock $(BUILD) $(MAKE) -s --no-print-directory $(WEB)
+
+src/web/node_modules/.installed: src/web/package-lock.json
+	@cd src/web && npm ci --silent
+	@touch $@
+
+$(WEB): src/web/node_modules/.installed $(WEB_SOURCES)
+	@rm -f $@
+	@node src/web/bundle.js $(BUILD)
+
+
 # Unit tests: each file is a program of its own, linked with the files that
 # need no nginx, under ASan and UBSan.
 
@@ -263,6 +287,6 @@ FORCE:
 
 -include $(wildcard $(BUILD)/verify/*.d $(BUILD)/unit/*/*.d $(BUILD)/unit/*.d)
 
-.PHONY: all help deps module module-locked demo demo-stop verify \
+.PHONY: all help deps module module-locked demo demo-stop verify web \
         verify-locked test asan lint bench bench-draws bench-verify stats \
         soak replay fsck clean unit unit-locked fuzz fuzz-run FORCE

@@ -3,7 +3,7 @@
 # when none is.
 #
 #     deps.sh GROUP...         GROUP: build, run, test, lint, asan, fuzz, bench,
-#                              stats, node
+#                              stats, node, browser
 #
 # Needs root or sudo only when something is missing.  Servers that come with
 # the packages are not started: the demo and the tests run their own.
@@ -42,7 +42,14 @@ for group; do
         more="dieharder"
         ;;
     node)
+        # a node of another origin brings its own npm, and bears no other
         more="nodejs npm"
+        if command -v node > /dev/null && command -v npm > /dev/null; then
+            more=
+        fi
+        ;;
+    browser)
+        more="chromium fonts-liberation"
         ;;
     *)
         echo "deps.sh: unknown group \"$group\"" >&2

@@ -1,6 +1,4 @@
-// build/verify-node.mjs: the verifier as a command.  build/verify.html: the page
-// in one file, its style, its script and the worker's in it, so that it works
-// from a disk and asks nobody for anything.
+// build/verify-node.mjs: the verifier as a command, in one file.
 //
 //     node bundle.js OUT
 

@@ -13,12 +13,13 @@ use Exporter qw(import);
 use File::Temp qw(tempdir);
 use IO::Handle;
 use IPC::Open2 qw(open2);
+use JSON::PP qw(decode_json encode_json);
 use MIME::Base64 qw(encode_base64);
 
 our @EXPORT = qw(
     T lp u32 u64 H Z HMAC leaf root path pick words48 pick48 round_at round_time
     note b64 slurp spew sign_key vkey stamp authority cosign witness
-    beacon_chain run_verify verify_program has_blst QUICKNET lines
+    beacon_chain run_verify command_says page_says verify_program has_blst QUICKNET lines
 );
 
 use constant Z => "\0" x 32;
@@ -419,25 +420,70 @@ sub beacon_chain {
 sub verify_program { return build() . '/loyalty-verify' }
 
 
-# returns the exit status, and the status of each check
+# returns the exit status, and the status of each check; in tests of the page
+# its verifier is asked, and both have to say the same
 
 sub run_verify {
     my ($bundle, @options) = @_;
 
-    open my $pipe, '-|', verify_program(), @options, $bundle
-        or die "loyalty-verify: $!";
+    my $got = command_says(verify_program(), @options, $bundle);
 
-    my %check;
-    my $text = '';
+    return $got if !$ENV{LOYALTY_VERIFY_PAGE};
 
-    while (my $line = <$pipe>) {
-        $text .= $line;
-        $check{$1} = $2 if $line =~ /^(V\d\d) (PASS|INCOMPLETE|FAIL) /;
+    my $page = page_says(@options, $bundle);
+
+    for my $one ($got, $page) {
+        # the order of a directory is nobody's
+        $one->{sorted} = join "\n", map { join '; ', sort split /; / }
+                         split /\n/, $one->{text};
     }
 
+    $page->{differs} = $got->{text} if $got->{sorted} ne $page->{sorted};
+
+    return $page;
+}
+
+
+sub command_says {
+    my (@command) = @_;
+
+    open my $pipe, '-|', @command or die "loyalty-verify: $!";
+    my $text = do { local $/; <$pipe> } // '';
     close $pipe;
 
-    return { status => $? >> 8, signal => $? & 127, text => $text, %check };
+    return said($text, $? >> 8, $? & 127);
+}
+
+
+sub said {
+    my ($text, $status, $signal) = @_;
+
+    my %check = $text =~ /^(V\d\d) (PASS|INCOMPLETE|FAIL) /mg;
+
+    return { status => $status, signal => $signal, text => $text, %check };
+}
+
+
+# one process of node for all of them
+
+my ($page_in, $page_out);
+
+sub page_says {
+    my (@arguments) = @_;
+
+    if (!$page_in) {
+        open2($page_out, $page_in, 'node', build() . '/verify-node.mjs',
+              '--serve');
+        END { close $page_in if $page_in }
+    }
+
+    print {$page_in} encode_json(\@arguments), "\n";
+    $page_in->flush;
+
+    my $answer = <$page_out> // die "verify-node.mjs has died\n";
+    my $said = decode_json($answer);
+
+    return said($said->{text}, $said->{status}, 0);
 }
 
 

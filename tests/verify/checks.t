@@ -49,6 +49,8 @@ sub verdict {
 
     my $ok = is_deeply(\@got, \@want, $what);
     $ok &= is($got->{status}, $status, "$what: exit $status");
+    $ok &= is($got->{differs}, undef, "$what: loyalty-verify says the same")
+        if $ENV{LOYALTY_VERIFY_PAGE};
     diag($got->{text}) if !$ok;
 
     for my $text (@{ $want->{says} || [] }) {

@@ -58,6 +58,8 @@ sub checks {
 
     my $got = run_verify($made->write("$dir/$name"));
 
+    is($got->{differs}, undef, "$name: both verifiers say the same");
+
     for my $n (map { sprintf 'V%02d', $_ } 1 .. 19) {
         my $want = $other{$n} || 'PASS';
         is($got->{$n}, $want, "$name: $n $want")

@@ -6,6 +6,7 @@
 import { webcrypto } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 
 import { latin1, lines } from './bytes.js';
@@ -17,19 +18,16 @@ globalThis.crypto ??= webcrypto;
 
 const USAGE = 'usage: verify-node.mjs [--tsa-ca FILE] [--saved-note FILE]'
     + ' [--witness FILE]\n    [--receipt FILE] [--game NAME] [--beacon'
-    + ' HASH:KEY] [--time] DIR\n';
+    + ' HASH:KEY] [--time] DIR';
 
 
-function stop(why) {
-    process.stderr.write(`${why}\n`);
-    process.exit(2);
-}
+class Unusable extends Error {}
 
 function read(path) {
     try {
         return new Uint8Array(readFileSync(path));
     } catch {
-        return stop(`verify-node: cannot use "${path}"`);
+        throw new Unusable(`verify-node: cannot use "${path}"`);
     }
 }
 
@@ -37,65 +35,92 @@ function witnesses(path) {
     const { lines: all, cut } = lines(read(path));
     const keys = all.map((line) => parseKey(line, 4));
 
-    if (cut || keys.includes(null)) stop(`verify-node: cannot use "${path}"`);
+    if (cut || keys.includes(null))
+        throw new Unusable(`verify-node: cannot use "${path}"`);
 
     return keys;
 }
 
 function directory(dir) {
     const files = new Map();
-    let names;
 
-    try {
-        names = readdirSync(dir);
-    } catch {
-        stop(`verify-node: cannot open the directory "${dir}"`);
-    }
-
-    for (const name of names) {
+    for (const name of readdirSync(dir)) {
         const path = join(dir, name);
         const stat = statSync(path, { throwIfNoEntry: false });
 
-        if (name.startsWith('.') || !stat?.isFile() || stat.size === 0)
-            continue;
-
-        files.set(latin1(Buffer.from(name)), read(path));
+        if (!name.startsWith('.') && stat?.isFile() && stat.size)
+            files.set(latin1(Buffer.from(name)), read(path));
     }
 
     return files;
 }
 
-function options() {
+function parse(args) {
     const many = { type: 'string', multiple: true, default: [] };
 
     try {
-        return parseArgs({ allowPositionals: true, options: {
-            'tsa-ca': { type: 'string' }, receipt: many, 'saved-note': many,
-            witness: many, game: { type: 'string' },
-            beacon: { type: 'string' }, time: { type: 'boolean' },
-        } });
+        const { values, positionals } = parseArgs({
+            args, allowPositionals: true, options: {
+                'tsa-ca': { type: 'string' }, receipt: many,
+                'saved-note': many, witness: many, game: { type: 'string' },
+                beacon: { type: 'string' }, time: { type: 'boolean' },
+            },
+        });
+
+        if (positionals.length === 1) return { values, dir: positionals[0] };
     } catch {
-        return stop(USAGE);
+        /* an option that there is none */
+    }
+
+    throw new Unusable(USAGE);
+}
+
+/* { text, error, status } */
+
+async function run(args) {
+    try {
+        const { values, dir } = parse(args);
+        const files = directory(dir);
+        const start = performance.now();
+
+        const { report } = await verify(files, {
+            ca: values['tsa-ca'] && read(values['tsa-ca']),
+            caName: values['tsa-ca'],
+            saved: values['saved-note'].map(read),
+            receipts: values.receipt.map(read),
+            witnesses: values.witness.flatMap(witnesses),
+            game: latin1(Buffer.from(values.game ?? '')),
+            chain: values.beacon,
+        });
+
+        const seconds = (performance.now() - start) / 1000;
+
+        return { text: report.text(), status: [0, 2, 1][report.verdict],
+                 error: values.time ? `${seconds.toFixed(1)} s\n` : '' };
+    } catch (error) {
+        if (!(error instanceof Unusable) && error.syscall !== 'scandir')
+            throw error;
+
+        return { text: '', status: 2, error: `${error.message}\n` };
     }
 }
 
-const { values, positionals } = options();
+/* for tests: a line of arguments in JSON each, and an answer in as many */
 
-if (positionals.length !== 1) stop(USAGE);
+async function serve() {
+    for await (const line of createInterface({ input: process.stdin })) {
+        const { text, status } = await run(JSON.parse(line));
 
-const files = directory(positionals[0]);
-const start = performance.now();
+        process.stdout.write(JSON.stringify({ text, status }) + '\n');
+    }
+}
 
-const { report } = await verify(files, {
-    ca: values['tsa-ca'] && read(values['tsa-ca']), caName: values['tsa-ca'],
-    saved: values['saved-note'].map(read),
-    receipts: values.receipt.map(read),
-    witnesses: values.witness.flatMap(witnesses),
-    game: latin1(Buffer.from(values.game ?? '')), chain: values.beacon,
-});
+if (process.argv[2] === '--serve') {
+    await serve();
+} else {
+    const { text, error, status } = await run(process.argv.slice(2));
 
-if (values.time)
-    process.stderr.write(`${((performance.now() - start) / 1000).toFixed(1)} s\n`);
-
-process.stdout.write(report.text());
-process.exitCode = [0, 2, 1][report.verdict];
+    process.stderr.write(error);
+    process.stdout.write(text);
+    process.exitCode = status;
+}
