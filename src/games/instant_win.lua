@@ -6,10 +6,10 @@
 --
 -- play_@H@
 --     keys:   member, overflow, feed, aliases, state, log N, log N + 1; then
---             those of the targets, then those of the pools
---     input:  t, needle, rest, member, constants, rule, generation, N, e,
---             R_p, degraded (0 or 1), { day, week, month }, person, base,
---             width, draws, targets or nil, index of the first pool's key
+--             those of the targets, then the unused codes of the pools
+--     input:  t, needle, rest, member, constants, rule, generation, N, why it
+--             cannot be drawn ("": it can), e, R_p, degraded (0 or 1), { day,
+--             week, month }, person, base, width, draws, targets or nil
 --     output: "N" or "D", hashes, record, then the 189 bytes of the play in
 --             the log; "E" and a code; or "R" and what nginx has to know
 --             before it tries again, nothing being written:
@@ -28,8 +28,8 @@
 -- A rule is { 4, hash, what a record begins with, version, mode, open, close,
 -- L, wins_per_member, denominator of the odds, { name hash, stock, weight,
 -- pool, { award kind, hash, amount, ... }, ... }, cost, limits, eligible }.
--- Stock -1 is unlimited; a deck's last row is its blanks; pool counts from 1,
--- 0: the prize has no codes.  A pool's key is that of its unused codes.
+-- Stock -1 is unlimited; a deck's last row is its blanks; pool is the key of
+-- the prize's unused codes, "" where it has none.
 --
 -- state in the game's slot: as in draws.lua, then the greatest R_p in the
 --         log, the name hashes of all rows so far, and how many of each were
@@ -566,18 +566,24 @@ SUMMED[PLAYS] = true
 
 -- No prize may be drawn that has no code behind it.
 
-local function pools_empty(g, rule, keys, first)
+local function pools_empty(g, rule, keys)
     local rows = rule[ROWS]
 
-    for i = 1, #rows, ROW do
-        local pool = rows[i + 3]
+    if rule.pools == nil then
+        rule.pools = false
 
-        if pool > 0 and call('EXISTS', keys[first + pool - 1]) == 0 then
-            local stock = rows[i + 1]
+        for i = 1, #rows, ROW do
+            rule.pools = rule.pools or rows[i + 3] ~= ''
+        end
+    end
 
-            if stock < 0 or g[count_at(g, rows[i])] < stock then
-                return true
-            end
+    for i = 1, rule.pools and #rows or 0, ROW do
+        local pool, stock = rows[i + 3], rows[i + 1]
+
+        if pool ~= '' and (stock < 0 or g[count_at(g, rows[i])] < stock)
+           and not (among(pool, keys, 8) and call('EXISTS', pool) == 1)
+        then
+            return true
         end
     end
 
@@ -625,8 +631,8 @@ local own = { '', 5, flush = flush, game = false }
 
 
 local function play(keys, t, needle, rest, member, constants, blob,
-                    generation, first, e, R, degraded, periods, person, base,
-                    width, draws, targets, pools)
+                    generation, first, bar, e, R, degraded, periods, person,
+                    base, width, draws, targets)
     local c, known = request(keys, t, needle, rest, member, constants)
 
     if known then
@@ -634,7 +640,7 @@ local function play(keys, t, needle, rest, member, constants, blob,
     end
 
     local rule = memo[blob] or constant(blob)
-    local other = shut(rule, t)
+    local other = shut(rule, t) or bar ~= '' and 'E' .. bar
 
     if other then
         return other
@@ -668,7 +674,7 @@ local function play(keys, t, needle, rest, member, constants, blob,
 
     other = other or reserve(c, rule, slot, st, periods)
 
-    if not other and pools > 0 and pools_empty(g, rule, keys, pools) then
+    if not other and pools_empty(g, rule, keys) then
         other = 'Esold_out'
     end
 
@@ -687,10 +693,10 @@ local function play(keys, t, needle, rest, member, constants, blob,
 
     local d = drawn
 
-    if d.row > 0 and rule[ROWS][d.row + 3] > 0
+    if d.row > 0 and rule[ROWS][d.row + 3] ~= ''
        and d.status % DEGRADED == WIN
     then
-        d.code = code_of(c, keys[pools + rule[ROWS][d.row + 3] - 1])
+        d.code = code_of(c, rule[ROWS][d.row + 3])
     end
 
     settle(c, rule, slot, st, seq, e, R, periods)

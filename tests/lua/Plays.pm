@@ -16,8 +16,8 @@ package Plays;
 #
 # new() takes too: blanks, length, version, wins, cost, limits, eligible,
 # beacon (0: none), awards => { name => [kind, \hash, amount] },
-# pools => { name => n }.  play() takes off (of Redis's clock), degraded,
-# round, periods, fp, e, us (u for idx 0, all of their ctr), and reckless: do
+# pools => { name => key }.  play() takes off (of Redis's clock), degraded,
+# bar, round, periods, fp, e, us (u for idx 0, all of their ctr), and reckless: do
 # not try again.
 
 use strict;
@@ -99,7 +99,7 @@ sub _table {
 
         push @{ $self->{rows} },
              \($name eq '' ? "\0" x 4 : substr(H($name), 0, 4)), $stock,
-             $odds ? $lcm / $den * $num : 0, $self->{pools}{$name} // 0,
+             $odds ? $lcm / $den * $num : 0, \($self->{pools}{$name} // ''),
              $self->{awards}{$name} // [];
     }
 
@@ -333,12 +333,12 @@ sub play {
         ], [
             $t, \("\x11\x01" . $id), $engine->rest($t, $opt{fp} // ''),
             \$member, $engine->constants, $self->blob, $self->{generation},
-            $chunk, $e, $round, $opt{degraded} // 0,
+            $chunk, \($opt{bar} // ''), $e, $round, $opt{degraded} // 0,
             $opt{periods} // [map { int($t / 86_400_000 / $_) } 1, 7, 30],
             \$person, $opt{us} ? ($base, length($opt{us}) / 32, \$opt{us})
                               : $self->draws($e, $round, $person, $base,
                                              $many, $width),
-            $opt{targets}, $opt{pools} // 0,
+            $opt{targets},
         ]);
 
         return { code => $reply, asked => [] }

@@ -121,6 +121,16 @@ refused('a game that Redis does not know', $game, 'Rg', 'anna', $OPEN + 1,
         'h', reckless => 1);
 
 
+$game = game();
+refused('what nginx knows', $game, 'not_eligible', 'anna', $OPEN, 'i',
+        bar => 'not_eligible');
+refused('which is asked after the clock', $game, 'not_open', 'anna',
+        $OPEN - 1, 'i', bar => 'not_eligible');
+$game->play('anna', $OPEN, 'i');
+is($game->play('anna', $OPEN, 'i', bar => 'not_eligible')->{dup}, 1,
+   'and after what is known');
+
+
 # ---- exactly once ----
 
 $game = game();
@@ -293,13 +303,17 @@ refused('more than can be held', $game, 'limit_reached', 'ivan', $OPEN, 'a');
 
 # ---- codes ----
 
-$game = game(prizes => [[mug => 3, 1, 1]], pools => { mug => 2 });
+$game = game(prizes => [[mug => 3, 1, 1]],
+             pools => { mug => '{shop:c:mugs}:u' });
 
-my @pool = (keys => ['{shop:c:none}:u', '{shop:c:mugs}:u'], pools => 8);
+my @pool = (keys => ['{shop:c:none}:u', '{shop:c:mugs}:u']);
 
 refused('a prize without a code', $game, 'sold_out', 'jana', $OPEN, 'a',
         @pool);
 $engine->raw('RPUSH', '{shop:c:mugs}:u', 'M-1', 'M-2');
+refused('a pool that is not among the keys', $game, 'sold_out', 'jana', $OPEN,
+        'a', keys => ['{shop:c:none}:u']);
+refused('and with no pool at all', $game, 'sold_out', 'jana', $OPEN, 'a');
 is($game->play('jana', $OPEN, 'a', @pool)->{play}{code}, 'M-1', 'a code');
 is($game->play('jana', $OPEN, 'a', @pool)->{play}{code}, 'M-1',
    'the same for a repeat');
