@@ -75,7 +75,7 @@ is($r->header('Cache-Control'), 'no-store', 'which no cache keeps');
 like($r->header('X-Request-Id'), qr/^[0-9a-f]{32}$/, 'with a request id');
 
 is_deeply([sort keys %{$r->json}],
-          [qw(badges challenges member rewards streaks sweepstakes tier
+          [qw(badges challenges games member rewards streaks sweepstakes tier
               wallets)], 'its parts');
 is($r->json->{member}, 'nobody', 'the member');
 is_deeply($r->json->{wallets},

@@ -714,3 +714,26 @@ redis.register_function('play_@H@', function(keys, args)
 
     return play(keys, unpack_all(args[1]))
 end)
+
+
+-- moments_@H@    the times of units in epochs that are over
+--     keys:   G:m
+--     input:  the last of these epochs, docs/internals.md's bytes
+--     output: "N", or "D": it is known for this epoch or a later one
+
+redis.register_function('moments_@H@', function(keys, args)
+    if not call then
+        bind()
+    end
+
+    local e, bytes = unpack_all(args[1])
+    local known = call('GETRANGE', keys[1], 0, 3)
+
+    if #known == 4 and sunpack('>I4', known) >= e then
+        return 'D'
+    end
+
+    call('SET', keys[1], bytes)
+
+    return 'N'
+end)

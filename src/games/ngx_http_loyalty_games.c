@@ -22,6 +22,7 @@ ngx_http_loyalty_game_t  *ngx_http_loyalty_games[] = {
     &ngx_http_loyalty_earn_game,
     &ngx_http_loyalty_challenge_game,
     &ngx_http_loyalty_streak_game,
+    &ngx_http_loyalty_instant_win_game,
     &ngx_http_loyalty_reward_game,
     &ngx_http_loyalty_sweepstakes_game,
     &ngx_http_loyalty_badge_game,

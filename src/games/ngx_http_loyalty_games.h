@@ -49,6 +49,7 @@ typedef struct {
 extern ngx_module_t  ngx_http_loyalty_earn_module;
 extern ngx_module_t  ngx_http_loyalty_challenge_module;
 extern ngx_module_t  ngx_http_loyalty_streak_module;
+extern ngx_module_t  ngx_http_loyalty_instant_win_module;
 extern ngx_module_t  ngx_http_loyalty_badge_module;
 extern ngx_module_t  ngx_http_loyalty_reward_module;
 extern ngx_module_t  ngx_http_loyalty_sweepstakes_module;
@@ -56,6 +57,7 @@ extern ngx_module_t  ngx_http_loyalty_sweepstakes_module;
 extern ngx_http_loyalty_game_t  ngx_http_loyalty_earn_game;
 extern ngx_http_loyalty_game_t  ngx_http_loyalty_challenge_game;
 extern ngx_http_loyalty_game_t  ngx_http_loyalty_streak_game;
+extern ngx_http_loyalty_game_t  ngx_http_loyalty_instant_win_game;
 extern ngx_http_loyalty_game_t  ngx_http_loyalty_badge_game;
 extern ngx_http_loyalty_game_t  ngx_http_loyalty_reward_game;
 extern ngx_http_loyalty_game_t  ngx_http_loyalty_sweepstakes_game;

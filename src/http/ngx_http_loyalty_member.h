@@ -139,6 +139,7 @@ ngx_int_t ngx_http_loyalty_sweepstakes_show(
     ngx_http_loyalty_member_ctx_t *ctx);
 ngx_int_t ngx_http_loyalty_sweepstakes_claim(
     ngx_http_loyalty_member_ctx_t *ctx);
+ngx_int_t ngx_http_loyalty_instant_play(ngx_http_loyalty_member_ctx_t *ctx);
 
 
 /* ---- for me and me/history ---- */

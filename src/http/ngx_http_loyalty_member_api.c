@@ -70,6 +70,9 @@ static ngx_http_loyalty_member_path_t  ngx_http_loyalty_member_paths[] = {
     { ngx_string("sweepstakes/NAME/claims"), NGX_HTTP_POST,
       ngx_http_loyalty_sweepstakes_claim },
 
+    { ngx_string("games/NAME/plays"), NGX_HTTP_POST,
+      ngx_http_loyalty_instant_play },
+
     { ngx_null_string, 0, NULL }
 };
 

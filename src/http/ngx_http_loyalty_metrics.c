@@ -251,7 +251,8 @@ static const char  *ngx_http_loyalty_metrics_apis[] = {
 };
 
 static const char  *ngx_http_loyalty_metrics_fns[] = {
-    "event", "reverse", "history", "get", "other", "draw", "enter", "redeem"
+    "event", "reverse", "history", "get", "other", "draw", "enter", "redeem",
+    "play"
 };
 
 

@@ -22,8 +22,6 @@ static ngx_int_t ngx_http_loyalty_step_call(ngx_http_loyalty_step_t *step,
     loyalty_mpw_t *w, ngx_http_loyalty_fault_t *fault);
 static void ngx_http_loyalty_step_answer(void *data,
     ngx_http_loyalty_status_e status, ngx_http_loyalty_reply_t *reply);
-static ngx_int_t ngx_http_loyalty_step_missed(ngx_http_loyalty_step_t *step,
-    ngx_http_loyalty_reply_t *reply);
 static ngx_int_t ngx_http_loyalty_reversal_arg(
     ngx_http_loyalty_program_t *program,
     ngx_http_loyalty_reversal_t *reversal, ngx_http_loyalty_call_t *call,
@@ -260,8 +258,9 @@ ngx_http_loyalty_step_answer(void *data, ngx_http_loyalty_status_e status,
 
     step->op = NULL;
 
-    if (status == NGX_HTTP_LOYALTY_REPLY
-        && ngx_http_loyalty_step_missed(step, reply) == NGX_OK)
+    if (status == NGX_HTTP_LOYALTY_REPLY && !reply->array && reply->n == 1
+        && ngx_http_loyalty_call_missed(step->program, &reply->values[0])
+           == NGX_OK)
     {
         if (step->tries++ >= NGX_HTTP_LOYALTY_STEP_TRIES) {
             status = NGX_HTTP_LOYALTY_BUSY;
@@ -275,48 +274,6 @@ ngx_http_loyalty_step_answer(void *data, ngx_http_loyalty_status_e status,
     }
 
     step->handler(step->data, status, reply);
-}
-
-
-/* "Eretry", the hash of the game, and its next record's number or nothing */
-
-static ngx_int_t
-ngx_http_loyalty_step_missed(ngx_http_loyalty_step_t *step,
-    ngx_http_loyalty_reply_t *reply)
-{
-    size_t                    len;
-    u_char                   *p;
-    int64_t                   seq;
-    ngx_str_t                *value;
-    ngx_http_loyalty_rule_t  *rule;
-
-    static ngx_str_t  retry = ngx_string("Eretry");
-
-    value = reply->values;
-    len = retry.len + NGX_HTTP_LOYALTY_HASH;
-
-    if (reply->array || reply->n != 1 || value->len < len
-        || ngx_memcmp(value->data, retry.data, retry.len) != 0)
-    {
-        return NGX_DECLINED;
-    }
-
-    p = value->data + retry.len;
-    rule = ngx_http_loyalty_rule_by_hash(step->program, p);
-
-    if (rule == NULL || rule->game->missed == NULL) {
-        return NGX_DECLINED;
-    }
-
-    seq = -1;
-
-    if (value->len > len) {
-        seq = ngx_atoof(value->data + len, value->len - len);
-    }
-
-    rule->game->missed(rule, seq);
-
-    return NGX_OK;
 }
 
 

@@ -136,3 +136,41 @@ ngx_http_loyalty_key(u_char *p, ngx_str_t *tag, const char *kind,
 
     return p;
 }
+
+
+/* "Eretry", the hash of the game, and its next record's number or nothing */
+
+ngx_int_t
+ngx_http_loyalty_call_missed(ngx_http_loyalty_program_t *program,
+    ngx_str_t *value)
+{
+    size_t                    len;
+    int64_t                   seq;
+    ngx_http_loyalty_rule_t  *rule;
+
+    static ngx_str_t  retry = ngx_string("Eretry");
+
+    len = retry.len + NGX_HTTP_LOYALTY_HASH;
+
+    if (value->len < len
+        || ngx_memcmp(value->data, retry.data, retry.len) != 0)
+    {
+        return NGX_DECLINED;
+    }
+
+    rule = ngx_http_loyalty_rule_by_hash(program, value->data + retry.len);
+
+    if (rule == NULL || rule->game->missed == NULL) {
+        return NGX_DECLINED;
+    }
+
+    seq = -1;
+
+    if (value->len > len) {
+        seq = ngx_atoof(value->data + len, value->len - len);
+    }
+
+    rule->game->missed(rule, seq);
+
+    return NGX_OK;
+}

@@ -568,6 +568,11 @@ ngx_int_t ngx_http_loyalty_call_all_targets(ngx_http_loyalty_call_t *call,
     ngx_http_loyalty_program_t *program, ngx_str_t *member, ngx_str_t *id,
     int64_t now, loyalty_mpw_t *w);
 
+/* NGX_OK: Redis says that a target did not hold, the game has been told, and
+   the call is to be made anew */
+ngx_int_t ngx_http_loyalty_call_missed(ngx_http_loyalty_program_t *program,
+    ngx_str_t *value);
+
 /*
  * The four keys of a member, in the order of docs/internals.md; buf has
  * NGX_HTTP_LOYALTY_KEYS bytes.  Returns the partition.

@@ -33,6 +33,7 @@ const ngx_http_loyalty_function_t  ngx_http_loyalty_functions[] = {
     ngx_http_loyalty_no_function,                     /* draw */
     ngx_http_loyalty_function("enter", NGX_HTTP_LOYALTY_WRITES),
     ngx_http_loyalty_function("redeem", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("play", NGX_HTTP_LOYALTY_WRITES),
     ngx_http_loyalty_no_function,                     /* the number of fns */
     ngx_http_loyalty_function("import", NGX_HTTP_LOYALTY_WRITES),
     ngx_http_loyalty_function("adjust", NGX_HTTP_LOYALTY_WRITES),
@@ -54,6 +55,7 @@ const ngx_http_loyalty_function_t  ngx_http_loyalty_functions[] = {
     ngx_http_loyalty_function("again", NGX_HTTP_LOYALTY_WRITES),
     ngx_http_loyalty_function("fresh", NGX_HTTP_LOYALTY_WRITES),
     ngx_http_loyalty_function("unclaimed", NGX_HTTP_LOYALTY_READS),
+    ngx_http_loyalty_function("moments", NGX_HTTP_LOYALTY_WRITES),
     ngx_http_loyalty_function("campaign", NGX_HTTP_LOYALTY_WRITES),
     ngx_http_loyalty_function("register", NGX_HTTP_LOYALTY_WRITES),
     ngx_http_loyalty_function("stamped", NGX_HTTP_LOYALTY_WRITES),

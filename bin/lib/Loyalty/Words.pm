@@ -29,13 +29,19 @@ my %STATES = (
     badge => sub { return "awarded $_[1][0] times" },
     reward => sub { return "redeemed $_[1][0] times" },
     sweepstakes => \&_sweepstakes,
+    instant_win => sub {
+        my ($bank, $wins, $plays) = @{$_[1]};
+        return "played $plays times, won $wins times, $bank plays awarded "
+               . 'and not used';
+    },
 );
 
 my %ENTRIES = (
     1 => \&_points, 2 => \&_items, 3 => \&_progress, 4 => \&_after,
     5 => \&_progress, 6 => \&_after, 7 => \&_run, 8 => \&_run, 9 => \&_more,
     10 => \&_tier, 11 => \&_reverses, 12 => \&_opened, 13 => \&_owed,
-    15 => \&_tickets, 16 => \&_voided, 18 => \&_reward, 19 => \&_badge, 20 => \&_by_hand,
+    14 => \&_play, 15 => \&_tickets, 16 => \&_voided, 17 => \&_plays,
+    18 => \&_reward, 19 => \&_badge, 20 => \&_by_hand,
 );
 
 
@@ -447,6 +453,26 @@ sub _voided {
 
     return $self->_slot($slot) . ", entry $seq: " . _numbers($first, $n)
            . ' voided';
+}
+
+
+sub _play {
+    my ($self, $kind, $slot, $seq, $row, $status, $version, $code, $left) = @_;
+    my @status = ('lost', 'won', 'lost, nothing was left',
+                  'lost, has won often enough');
+
+    return 'play ' . $seq . ' of ' . $self->_slot($slot) . ": $status[$status & 3]"
+           . ($row < 0 ? '' : ", row $row of version $version")
+           . ($status & 0x100 ? ', with an older round' : '')
+           . ($code ? ", code $code" : '')
+           . ($left < 0 ? '' : ", $left left");
+}
+
+
+sub _plays {
+    my ($self, $kind, $slot, $n) = @_;
+
+    return sprintf '%+d plays of %s', $n, $self->_slot($slot);
 }
 
 

@@ -1,0 +1,612 @@
+/*
+ * POST games/NAME/plays.
+ *
+ * What a play draws from is hashed here, before the call, and decided in
+ * Redis.  Where Redis has to know something else, the reply says what: the
+ * call is made again, at most three times, and nothing has been written by
+ * then.
+ */
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_loyalty_instant.h"
+#include "ngx_http_loyalty_await.h"
+#include "ngx_http_loyalty_request.h"
+
+
+#define NGX_HTTP_LOYALTY_PLAY_TRIES  3            /* after the first */
+#define NGX_HTTP_LOYALTY_PLAY_IDX    2            /* u in advance, doubled
+                                                     by each try */
+#define NGX_HTTP_LOYALTY_PLAY_CTR    16           /* chance: 2^-640 */
+
+
+typedef struct {
+    ngx_http_loyalty_await_t          await;
+    ngx_http_loyalty_instant_conf_t  *icf;
+    ngx_http_loyalty_idempotency_t    idempotency;
+    u_char                            person[LOYALTY_HASH];
+    u_char                            needle[NGX_HTTP_LOYALTY_NEEDLE];
+    ngx_uint_t                        tries;
+    unsigned                          fixed:1;    /* t, e and R_p stay */
+    int64_t                           seq;        /* in whose chunk the play
+                                                     is, -1: the next one */
+
+    int64_t                           t;
+    uint64_t                          round;      /* R_p */
+    u_char                            b[LOYALTY_HASH];
+    ngx_uint_t                        degraded;
+    int64_t                           base;       /* the first idx */
+    ngx_uint_t                        many;       /* idx in advance */
+    ngx_uint_t                        width;      /* ctr of each */
+} ngx_http_loyalty_play_t;
+
+
+/* room for one call on its way to Redis; it lives on the stack */
+
+typedef struct {
+    ngx_http_loyalty_call_t           call;
+    u_char                            draws[64 * LOYALTY_HASH];
+    u_char                            buf[NGX_HTTP_LOYALTY_ARG];
+} ngx_http_loyalty_play_scratch_t;
+
+
+static ngx_int_t ngx_http_loyalty_play_ready(
+    ngx_http_loyalty_member_ctx_t *ctx);
+static ngx_int_t ngx_http_loyalty_play_send(
+    ngx_http_loyalty_member_ctx_t *ctx);
+static ngx_int_t ngx_http_loyalty_play_clock(ngx_http_loyalty_play_t *play,
+    ngx_http_loyalty_epoch_t **epoch, const char **bar);
+static ngx_int_t ngx_http_loyalty_play_arg(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_http_loyalty_epoch_t *epoch, const char *bar,
+    ngx_http_loyalty_play_scratch_t *scratch, loyalty_mpw_t *w);
+static ngx_int_t ngx_http_loyalty_play_draws(ngx_http_loyalty_play_t *play,
+    ngx_http_loyalty_epoch_t *epoch,
+    ngx_http_loyalty_play_scratch_t *scratch, loyalty_mpw_t *w);
+static ngx_int_t ngx_http_loyalty_play_keys(
+    ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_call_t *call,
+    int64_t chunk);
+
+static ngx_int_t ngx_http_loyalty_play_pools(ngx_http_loyalty_play_t *play,
+    ngx_http_loyalty_call_t *call);
+
+static ngx_int_t ngx_http_loyalty_play_reply(
+    ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
+static ngx_int_t ngx_http_loyalty_play_again(
+    ngx_http_loyalty_member_ctx_t *ctx, ngx_str_t *value);
+static ngx_int_t ngx_http_loyalty_play_late(
+    ngx_http_loyalty_member_ctx_t *ctx, int64_t redis);
+static ngx_int_t ngx_http_loyalty_play_answer(
+    ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
+static int64_t ngx_http_loyalty_play_now(void);
+
+
+ngx_int_t
+ngx_http_loyalty_instant_play(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    ngx_int_t                  rc;
+    ngx_str_t                  detail;
+    ngx_http_loyalty_fault_t   fault;
+    ngx_http_loyalty_play_t   *play;
+
+    play = ngx_pcalloc(ctx->request->pool, sizeof(ngx_http_loyalty_play_t));
+    if (play == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->data = play;
+
+    play->icf = ngx_http_loyalty_instant_find(ctx->program, &ctx->name);
+
+    if (play->icf == NULL) {
+        return ngx_http_loyalty_member_problem(ctx,
+                                    NGX_HTTP_LOYALTY_P_UNKNOWN_GAME, NULL);
+    }
+
+    if (ctx->json != NULL && json_object_size(ctx->json) != 0) {
+        ngx_str_set(&detail, "a play has no fields");
+
+        return ngx_http_loyalty_member_problem(ctx,
+                                 NGX_HTTP_LOYALTY_P_INVALID_FIELD, &detail);
+    }
+
+    rc = ngx_http_loyalty_idempotency(ctx, &play->idempotency, &fault);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_http_loyalty_member_fault(ctx, &fault);
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    play->many = NGX_HTTP_LOYALTY_PLAY_IDX;
+    play->width = 1;
+    play->seq = -1;
+
+    return ngx_http_loyalty_await(&play->await, ctx,
+                                     &play->icf->campaign,
+                                     ngx_http_loyalty_play_ready);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_play_ready(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    u_char                        play_id[LOYALTY_PLAY_ID];
+    ngx_http_loyalty_play_t      *play;
+    ngx_http_loyalty_campaign_t  *campaign;
+
+    play = ctx->data;
+    campaign = &play->icf->campaign;
+
+    if (ngx_http_loyalty_campaign_person(campaign, &ctx->member, play->person)
+        != NGX_OK
+        || ngx_http_loyalty_campaign_play_id(campaign, play->person,
+                                             &play->idempotency.key, play_id)
+           != NGX_OK)
+    {
+        return ngx_http_loyalty_member_problem(ctx,
+                                       NGX_HTTP_LOYALTY_P_INTERNAL, NULL);
+    }
+
+    ngx_http_loyalty_idempotency_needle(play->needle,
+                                        NGX_HTTP_LOYALTY_NEEDLE_PLAY,
+                                        play_id);
+
+    return ngx_http_loyalty_play_send(ctx);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_play_send(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    ngx_int_t                         rc;
+    ngx_str_t                         arg;
+    const char                       *bar;
+    loyalty_mpw_t                     w;
+    ngx_http_loyalty_play_t          *play;
+    ngx_http_loyalty_epoch_t         *epoch;
+    ngx_http_loyalty_play_scratch_t   scratch;
+
+    play = ctx->data;
+
+    if (!play->fixed) {
+        play->t = ngx_http_loyalty_play_now();
+    }
+
+    rc = ngx_http_loyalty_play_clock(play, &epoch, &bar);
+
+    if (rc == NGX_BUSY) {
+        return ngx_http_loyalty_member_problem(ctx, NGX_HTTP_LOYALTY_P_BUSY,
+                                               NULL);
+    }
+
+    if (rc == NGX_OK
+        && ngx_http_loyalty_campaign_may(&play->icf->campaign, ctx->request,
+                                         &ctx->member, play->t)
+           != NGX_OK)
+    {
+        bar = "not_eligible";
+    }
+
+    loyalty_mpw_init(&w, scratch.buf, sizeof(scratch.buf));
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_loyalty_play_arg(ctx, epoch, bar, &scratch, &w);
+    }
+
+    if (rc != NGX_OK) {
+        return ngx_http_loyalty_member_problem(ctx,
+                                       rc == NGX_AGAIN
+                                       ? NGX_HTTP_LOYALTY_P_UNAVAILABLE
+                                       : NGX_HTTP_LOYALTY_P_INTERNAL, NULL);
+    }
+
+    arg.data = w.start;
+    arg.len = w.pos - w.start;
+
+    return ngx_http_loyalty_member_call(ctx, NGX_HTTP_LOYALTY_FN_PLAY,
+                                        scratch.call.nkeys,
+                                        scratch.call.keys, &arg,
+                                        ngx_http_loyalty_play_reply);
+}
+
+
+/*
+ * Epoch and round of t.  A play that cannot be drawn is asked for all the
+ * same: it may be known already, and before open and after close Redis says
+ * so.  bar is then why it cannot be, and the epoch is NULL.
+ */
+
+static ngx_int_t
+ngx_http_loyalty_play_clock(ngx_http_loyalty_play_t *play,
+    ngx_http_loyalty_epoch_t **epoch, const char **bar)
+{
+    ngx_int_t                     rc;
+    ngx_http_loyalty_campaign_t  *campaign;
+
+    campaign = &play->icf->campaign;
+
+    *bar = "";
+
+    rc = ngx_http_loyalty_campaign_epoch(campaign, play->t, epoch);
+
+    if (rc == NGX_OK && campaign->mode == LOYALTY_MODE_MOMENTS) {
+
+        rc = ngx_http_loyalty_instant_placed(play->icf, play->t, epoch);
+
+        if (rc == NGX_BUSY) {
+            return rc;
+        }
+
+    } else if (rc == NGX_OK && !play->fixed) {
+
+        rc = ngx_http_loyalty_campaign_round(campaign, play->t, &play->round,
+                                             play->b, &play->degraded);
+    }
+
+    if (rc == NGX_OK) {
+        return NGX_OK;
+    }
+
+    *epoch = NULL;
+
+    if (rc == NGX_AGAIN) {
+        *bar = "beacon_unavailable";
+        return NGX_OK;
+    }
+
+    return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
+}
+
+
+/* docs/internals.md, instant_win.lua; NGX_AGAIN: a game that prizes award is
+   not known yet */
+
+static ngx_int_t
+ngx_http_loyalty_play_arg(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_http_loyalty_epoch_t *epoch, const char *bar,
+    ngx_http_loyalty_play_scratch_t *scratch, loyalty_mpw_t *w)
+{
+    int64_t                       chunk;
+    ngx_int_t                     rc;
+    ngx_str_t                     id;
+    ngx_http_loyalty_play_t      *play;
+    ngx_http_loyalty_rule_t      *rule;
+    ngx_http_loyalty_version_t   *version;
+    ngx_http_loyalty_campaign_t  *campaign;
+
+    play = ctx->data;
+    campaign = &play->icf->campaign;
+    rule = campaign->rule;
+
+    version = (epoch != NULL) ? epoch->version
+                              : ngx_http_loyalty_campaign_version(campaign);
+
+    chunk = (play->seq >= 0) ? play->seq
+                             : ngx_http_loyalty_campaign_seq(campaign);
+    chunk /= NGX_HTTP_LOYALTY_CHUNK;
+
+    ngx_http_loyalty_request_arg(ctx, &play->idempotency, play->needle,
+                                 play->t, w);
+    loyalty_mpw_str(w, version->blob.data, version->blob.len);
+    loyalty_mpw_int(w, ngx_http_loyalty_campaign_generation(campaign));
+    loyalty_mpw_int(w, chunk);
+    loyalty_mpw_str(w, bar, ngx_strlen(bar));
+    loyalty_mpw_int(w, epoch != NULL ? epoch->e : 0);
+    loyalty_mpw_int(w, (int64_t) play->round);
+    loyalty_mpw_int(w, play->degraded);
+    ngx_http_loyalty_request_periods(ctx->program, play->t, w);
+    loyalty_mpw_str(w, play->person, LOYALTY_HASH);
+
+    if (ngx_http_loyalty_play_draws(play, epoch, scratch, w) != NGX_OK
+        || ngx_http_loyalty_play_keys(ctx, &scratch->call, chunk) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    /* what a prize awards is remembered by the record's own id */
+
+    id.data = play->needle + 1;
+    id.len = NGX_HTTP_LOYALTY_NEEDLE - 1;
+
+    rc = ngx_http_loyalty_call_targets(&scratch->call, ctx->program,
+                                       rule->targets.elts,
+                                       rule->targets.nelts, &ctx->member, &id,
+                                       play->t, w);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_http_loyalty_play_pools(play, &scratch->call) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return w->failed ? NGX_ERROR : NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_play_draws(ngx_http_loyalty_play_t *play,
+    ngx_http_loyalty_epoch_t *epoch,
+    ngx_http_loyalty_play_scratch_t *scratch, loyalty_mpw_t *w)
+{
+    u_char      *p;
+    ngx_uint_t   i, ctr;
+
+    if (epoch != NULL
+        && play->icf->campaign.mode == LOYALTY_MODE_MOMENTS)
+    {
+        return ngx_http_loyalty_instant_due(play->icf, epoch->version,
+                            play->t,
+                            ngx_http_loyalty_instant_awarded(play->icf), w);
+    }
+
+    p = scratch->draws;
+
+    for (i = 0; epoch != NULL && i < play->many; i++) {
+
+        for (ctr = 0; ctr < play->width; ctr++) {
+
+            if (loyalty_play_u(p, &epoch->key, epoch->version->mh, epoch->e,
+                               play->round, play->b, play->person,
+                               (uint32_t) (play->base + i), (uint32_t) ctr)
+                != 0)
+            {
+                return NGX_ERROR;
+            }
+
+            p += LOYALTY_HASH;
+        }
+    }
+
+    loyalty_mpw_int(w, play->base);
+    loyalty_mpw_int(w, play->width);
+    loyalty_mpw_str(w, scratch->draws, p - scratch->draws);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_play_keys(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_http_loyalty_call_t *call, int64_t chunk)
+{
+    ngx_str_t                *tag;
+    ngx_http_loyalty_play_t  *play;
+
+    play = ctx->data;
+    tag = &play->icf->campaign.tag;
+
+    ngx_http_loyalty_call_member(call, ctx->program, &ctx->member);
+
+    if (ngx_http_loyalty_call_key(call, "%V:s", tag) == NGX_ERROR
+        || ngx_http_loyalty_call_key(call, "%V:l:%L", tag, chunk)
+           == NGX_ERROR
+        || ngx_http_loyalty_call_key(call, "%V:l:%L", tag, chunk + 1)
+           == NGX_ERROR)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_play_pools(ngx_http_loyalty_play_t *play,
+    ngx_http_loyalty_call_t *call)
+{
+    ngx_uint_t                 i;
+    ngx_http_loyalty_pool_t  **pool;
+
+    pool = play->icf->pools.elts;
+
+    for (i = 0; i < play->icf->pools.nelts; i++) {
+        if (ngx_http_loyalty_call_key(call, "%V", &pool[i]->unused)
+            == NGX_ERROR)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_play_reply(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_http_loyalty_reply_t *reply)
+{
+    ngx_str_t                *value;
+    ngx_http_loyalty_play_t  *play;
+
+    play = ctx->data;
+    value = reply->values;
+
+    if (reply->array || reply->n != 1 || value->len < 2) {
+        return ngx_http_loyalty_member_damaged(ctx);
+    }
+
+    switch (value->data[0]) {
+
+    case 'R':
+        return ngx_http_loyalty_play_again(ctx, value);
+
+    case 'E':
+        if (ngx_http_loyalty_call_missed(ctx->program, value) == NGX_OK) {
+            return ngx_http_loyalty_play_again(ctx, NULL);
+        }
+
+        return ngx_http_loyalty_request_refused(ctx, value, play->t);
+
+    default:
+        return ngx_http_loyalty_play_answer(ctx, reply);
+    }
+}
+
+
+/* value: "R", a letter and a number; NULL: once more from the beginning */
+
+static ngx_int_t
+ngx_http_loyalty_play_again(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_str_t *value)
+{
+    int64_t                       n;
+    ngx_http_loyalty_play_t      *play;
+    ngx_http_loyalty_campaign_t  *campaign;
+
+    play = ctx->data;
+    campaign = &play->icf->campaign;
+
+    if (play->tries++ == NGX_HTTP_LOYALTY_PLAY_TRIES) {
+        return ngx_http_loyalty_member_problem(ctx, NGX_HTTP_LOYALTY_P_BUSY,
+                                               NULL);
+    }
+
+    n = (value != NULL && value->len > 2)
+        ? ngx_atoof(value->data + 2, value->len - 2) : 0;
+
+    play->fixed = (value != NULL);
+    play->many <<= 1;
+
+    switch (value != NULL ? value->data[1] : 'g') {
+
+    case 't':
+        return ngx_http_loyalty_play_late(ctx, n);
+
+    case 'i':
+        play->base = n;
+        play->width = 1;
+        break;
+
+    case 'a':
+        ngx_http_loyalty_instant_heard(play->icf, n);
+        break;
+
+    case 'c':
+        play->base = n;
+        play->many = 1;
+
+        if (++play->width > NGX_HTTP_LOYALTY_PLAY_CTR) {
+            return ngx_http_loyalty_member_damaged(ctx);
+        }
+
+        break;
+
+    case 'l':
+        ngx_http_loyalty_campaign_saw(campaign, n);
+        play->seq = n;
+        break;
+
+    default: /* 'g' */
+        play->fixed = 0;
+
+        if (value != NULL) {
+            ngx_http_loyalty_campaign_refresh(campaign);
+        }
+
+        return ngx_http_loyalty_await(&play->await, ctx, campaign,
+                                         ngx_http_loyalty_play_ready);
+    }
+
+    return ngx_http_loyalty_play_send(ctx);
+}
+
+
+/* t is not what Redis's clock says: the clock itself may be off */
+
+static ngx_int_t
+ngx_http_loyalty_play_late(ngx_http_loyalty_member_ctx_t *ctx, int64_t redis)
+{
+    int64_t                   off;
+    ngx_http_loyalty_play_t  *play;
+
+    play = ctx->data;
+    off = ngx_http_loyalty_play_now() - redis;
+
+    if (off > NGX_HTTP_LOYALTY_LATE || off < -NGX_HTTP_LOYALTY_LATE) {
+
+        ngx_log_error(NGX_LOG_ERR, ctx->request->connection->log, 0,
+                      "loyalty program \"%V\": the clock of this server and "
+                      "that of Redis differ by %L ms", &ctx->program->name,
+                      off);
+
+        return ngx_http_loyalty_member_problem(ctx,
+                                     NGX_HTTP_LOYALTY_P_CLOCK_SKEW, NULL);
+    }
+
+    play->fixed = 0;
+    play->base = 0;
+    play->width = 1;
+
+    return ngx_http_loyalty_play_send(ctx);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_play_answer(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_http_loyalty_reply_t *reply)
+{
+    ngx_int_t                   rc;
+    ngx_str_t                  *value, bytes;
+    loyalty_out_t               out;
+    loyalty_playrec_t           rec;
+    ngx_http_loyalty_play_t    *play;
+    ngx_http_loyalty_record_t   record;
+
+    play = ctx->data;
+    value = reply->values;
+
+    if (value->len < LOYALTY_PLAYREC_LEN) {
+        return ngx_http_loyalty_member_damaged(ctx);
+    }
+
+    bytes.data = value->data + value->len - LOYALTY_PLAYREC_LEN;
+    bytes.len = LOYALTY_PLAYREC_LEN;
+
+    if (ngx_http_loyalty_request_record(ctx, reply, &record) != NGX_OK
+        || loyalty_playrec_decode(bytes.data, bytes.len, &rec) != 0)
+    {
+        return ngx_http_loyalty_member_damaged(ctx);
+    }
+
+    ngx_http_loyalty_campaign_saw(&play->icf->campaign,
+                                  (int64_t) rec.seq + 1);
+
+    if (rec.mode == LOYALTY_MODE_MOMENTS
+        && (rec.status & ~LOYALTY_DEGRADED) == LOYALTY_WIN)
+    {
+        ngx_http_loyalty_instant_took(play->icf, rec.r);
+    }
+
+    ngx_http_loyalty_out_pool(&out, ctx->request->pool, 2048);
+
+    rc = ngx_http_loyalty_instant_json(play->icf, &record, &rec, &bytes,
+                                       &out);
+
+    if (out.failed) {
+        return ngx_http_loyalty_member_problem(ctx,
+                                       NGX_HTTP_LOYALTY_P_INTERNAL, NULL);
+    }
+
+    if (rc != NGX_OK) {
+        return ngx_http_loyalty_member_damaged(ctx);
+    }
+
+    return ngx_http_loyalty_member_send(ctx, &out);
+}
+
+
+static int64_t
+ngx_http_loyalty_play_now(void)
+{
+    ngx_time_t  *tp;
+
+    tp = ngx_timeofday();
+
+    return (int64_t) tp->sec * 1000 + tp->msec;
+}

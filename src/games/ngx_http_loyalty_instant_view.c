@@ -1,0 +1,458 @@
+/*
+ * An instant win in GET me: whether it is open, what it costs, how many
+ * plays the member has left, and the odds in words.
+ *
+ * How much is left of a deck or of a stock is Redis's to know.  A worker
+ * keeps what it heard last and asks again, at most once a second, while
+ * somebody looks: GET me itself stays one question about one member.
+ */
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_loyalty_instant.h"
+
+
+#define NGX_HTTP_LOYALTY_CARDS_FRESH  1000        /* ms */
+
+
+struct ngx_http_loyalty_cards_s {
+    ngx_http_loyalty_op_t        *op;             /* the question */
+    ngx_msec_t                    asked;
+    ngx_uint_t                    known;
+    ngx_uint_t                    paused;
+    int64_t                       taken[1];       /* of each row */
+};
+
+
+/* what a member's slot keeps of the game, docs/internals.md */
+
+typedef struct {
+    int64_t                       bank;
+    int64_t                       wins;
+    int64_t                       ever;
+    int64_t                       period[3];
+    int64_t                       count[3];
+} ngx_http_loyalty_player_t;
+
+
+static ngx_int_t ngx_http_loyalty_view_player(loyalty_mpr_t *state,
+    ngx_http_loyalty_player_t *player);
+static int64_t ngx_http_loyalty_view_left(
+    ngx_http_loyalty_campaign_t *campaign, loyalty_head_t *head,
+    ngx_http_loyalty_player_t *player, int64_t now);
+static int64_t ngx_http_loyalty_view_paid(
+    ngx_http_loyalty_campaign_t *campaign, loyalty_head_t *head,
+    ngx_http_loyalty_player_t *player);
+static void ngx_http_loyalty_view_cost(ngx_http_loyalty_cost_t *cost,
+    loyalty_out_t *out);
+static void ngx_http_loyalty_view_prizes(
+    ngx_http_loyalty_instant_conf_t *icf, loyalty_out_t *out);
+static void ngx_http_loyalty_view_odds(ngx_http_loyalty_campaign_t *campaign,
+    ngx_uint_t i, int64_t left, int64_t cards, loyalty_out_t *out);
+
+static ngx_http_loyalty_cards_t *ngx_http_loyalty_cards(
+    ngx_http_loyalty_instant_conf_t *icf);
+static void ngx_http_loyalty_cards_done(void *data,
+    ngx_http_loyalty_status_e status, ngx_http_loyalty_reply_t *reply);
+static ngx_int_t ngx_http_loyalty_cards_read(
+    ngx_http_loyalty_instant_conf_t *icf, ngx_str_t *value);
+static int64_t ngx_http_loyalty_cards_left(
+    ngx_http_loyalty_campaign_t *campaign, ngx_http_loyalty_cards_t *cards,
+    ngx_uint_t i);
+
+
+ngx_int_t
+ngx_http_loyalty_instant_view(ngx_http_loyalty_program_t *program,
+    ngx_http_loyalty_rule_t *rule, loyalty_head_t *head, loyalty_mpr_t *state,
+    int64_t now, loyalty_out_t *out, ngx_uint_t *n)
+{
+    int64_t                           left;
+    const char                       *text;
+    ngx_http_loyalty_cards_t         *cards;
+    ngx_http_loyalty_player_t         player;
+    ngx_http_loyalty_campaign_t      *campaign;
+    ngx_http_loyalty_instant_conf_t  *icf;
+
+    icf = rule->conf;
+    campaign = &icf->campaign;
+    cards = ngx_http_loyalty_cards(icf);
+
+    if (ngx_http_loyalty_view_player(state, &player) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    text = (now < campaign->open) ? "not_open"
+           : (now >= campaign->close) ? "closed"
+           : (cards != NULL && cards->known && cards->paused) ? "paused"
+                                                              : "open";
+
+    left = ngx_http_loyalty_view_left(campaign, head, &player, now);
+
+    if ((*n)++ > 0) {
+        loyalty_out_lit(out, ",");
+    }
+
+    loyalty_out_lit(out, "{\"name\":");
+    loyalty_out_str(out, rule->name.data, rule->name.len);
+    loyalty_out_lit(out, ",\"state\":");
+    loyalty_out_str(out, text, ngx_strlen(text));
+    loyalty_out_lit(out, ",\"opens\":");
+    loyalty_out_time(out, campaign->open);
+    loyalty_out_lit(out, ",\"closes\":");
+    loyalty_out_time(out, campaign->close);
+
+    ngx_http_loyalty_view_cost(&campaign->cost, out);
+
+    loyalty_out_lit(out, ",\"plays\":");
+    loyalty_out_int(out, player.bank);
+    loyalty_out_lit(out, ",\"plays_left\":");
+
+    if (left < 0) {
+        loyalty_out_lit(out, "null");
+
+    } else {
+        loyalty_out_int(out, left);
+    }
+
+    ngx_http_loyalty_view_prizes(icf, out);
+
+    loyalty_out_lit(out, "}");
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_view_player(loyalty_mpr_t *state,
+    ngx_http_loyalty_player_t *player)
+{
+    ngx_uint_t  i;
+
+    ngx_memzero(player, sizeof(ngx_http_loyalty_player_t));
+
+    if (state == NULL) {
+        return NGX_OK;
+    }
+
+    if (loyalty_mpr_int(state, &player->bank) != 0
+        || loyalty_mpr_int(state, &player->wins) != 0
+        || loyalty_mpr_int(state, &player->ever) != 0)
+    {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < 3; i++) {
+        if (loyalty_mpr_int(state, &player->period[i]) != 0
+            || loyalty_mpr_int(state, &player->count[i]) != 0)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* by limits and by price, -1: no end */
+
+static int64_t
+ngx_http_loyalty_view_left(ngx_http_loyalty_campaign_t *campaign,
+    loyalty_head_t *head, ngx_http_loyalty_player_t *player, int64_t now)
+{
+    int64_t                    left, n, period;
+    ngx_uint_t                 i, unit;
+    ngx_http_loyalty_limit_t  *limit;
+
+    left = ngx_http_loyalty_view_paid(campaign, head, player);
+    limit = campaign->limits.elts;
+
+    for (i = 0; i < campaign->limits.nelts; i++) {
+
+        unit = limit[i].unit;
+        n = limit[i].n - player->ever;
+
+        if (unit != 0) {
+            period = loyalty_period(campaign->program->zone, unit, 0, now);
+            n = limit[i].n;
+
+            if (player->period[unit - 1] == period) {
+                n -= player->count[unit - 1];
+            }
+        }
+
+        n = ngx_max(n, 0);
+
+        if (left < 0 || n < left) {
+            left = n;
+        }
+    }
+
+    return left;
+}
+
+
+static int64_t
+ngx_http_loyalty_view_paid(ngx_http_loyalty_campaign_t *campaign,
+    loyalty_head_t *head, ngx_http_loyalty_player_t *player)
+{
+    int64_t             bank;
+    loyalty_account_t   account;
+
+    bank = ngx_max(player->bank, 0);
+
+    switch (campaign->cost.kind) {
+
+    case NGX_HTTP_LOYALTY_COST_FREE:
+        return -1;
+
+    case NGX_HTTP_LOYALTY_COST_PLAYS:
+        return bank / campaign->cost.amount;
+
+    default: /* NGX_HTTP_LOYALTY_COST_WALLET */
+        (void) loyalty_head_wallet(head, campaign->cost.hash, &account);
+
+        return bank + ngx_max(account.balance, 0) / campaign->cost.amount;
+    }
+}
+
+
+static void
+ngx_http_loyalty_view_cost(ngx_http_loyalty_cost_t *cost, loyalty_out_t *out)
+{
+    switch (cost->kind) {
+
+    case NGX_HTTP_LOYALTY_COST_FREE:
+        loyalty_out_lit(out, ",\"cost\":null");
+        break;
+
+    case NGX_HTTP_LOYALTY_COST_PLAYS:
+        loyalty_out_lit(out, ",\"cost\":{\"plays\":");
+        loyalty_out_int(out, cost->amount);
+        loyalty_out_lit(out, "}");
+        break;
+
+    default: /* NGX_HTTP_LOYALTY_COST_WALLET */
+        loyalty_out_lit(out, ",\"cost\":{\"wallet\":");
+        loyalty_out_str(out, cost->name.data, cost->name.len);
+        loyalty_out_lit(out, ",\"amount\":");
+        loyalty_out_int(out, cost->amount);
+        loyalty_out_lit(out, "}");
+    }
+}
+
+
+static void
+ngx_http_loyalty_view_prizes(ngx_http_loyalty_instant_conf_t *icf,
+    loyalty_out_t *out)
+{
+    int64_t                       left, cards, n;
+    ngx_uint_t                    i;
+    loyalty_prize_t              *row;
+    ngx_http_loyalty_campaign_t  *campaign;
+
+    campaign = &icf->campaign;
+    cards = 0;
+
+    for (i = 0; i < campaign->nrows; i++) {
+        n = ngx_http_loyalty_cards_left(campaign, icf->cards, i);
+        cards = (n < 0 || cards < 0) ? -1 : cards + n;
+    }
+
+    loyalty_out_lit(out, ",\"prizes\":[");
+
+    for (i = 0; i < campaign->prizes.nelts; i++) {
+
+        row = &campaign->rows[i];
+        left = ngx_http_loyalty_cards_left(campaign, icf->cards, i);
+
+        if (i > 0) {
+            loyalty_out_lit(out, ",");
+        }
+
+        loyalty_out_lit(out, "{\"name\":");
+        loyalty_out_str(out, row->name, row->len);
+        loyalty_out_lit(out, ",\"odds\":");
+        ngx_http_loyalty_view_odds(campaign, i, left, cards, out);
+
+        if (row->stock != LOYALTY_UNLIMITED) {
+            loyalty_out_lit(out, ",\"stock\":");
+            loyalty_out_int(out, (int64_t) row->stock);
+
+            if (left >= 0) {
+                loyalty_out_lit(out, ",\"left\":");
+                loyalty_out_int(out, left);
+            }
+        }
+
+        loyalty_out_lit(out, "}");
+    }
+
+    loyalty_out_lit(out, "]");
+}
+
+
+/* in words; an empty row of odds is drawn all the same, and loses */
+
+static void
+ngx_http_loyalty_view_odds(ngx_http_loyalty_campaign_t *campaign,
+    ngx_uint_t i, int64_t left, int64_t cards, loyalty_out_t *out)
+{
+    u_char            buf[96], *p;
+    loyalty_prize_t  *row;
+
+    row = &campaign->rows[i];
+
+    switch (campaign->mode) {
+
+    case LOYALTY_MODE_ODDS:
+        p = ngx_sprintf(buf, "%uL in %uL", row->num, row->den);
+        break;
+
+    case LOYALTY_MODE_DECK:
+        p = (left < 0 || cards < 0)
+            ? ngx_sprintf(buf, "a deck")
+            : ngx_sprintf(buf, "%L of %L cards left", left, cards);
+        break;
+
+    default: /* LOYALTY_MODE_MOMENTS */
+        p = ngx_sprintf(buf, "the first play after a moment that is drawn");
+    }
+
+    loyalty_out_str(out, buf, p - buf);
+}
+
+
+/* what was heard last; asks again where that is a while ago */
+
+static ngx_http_loyalty_cards_t *
+ngx_http_loyalty_cards(ngx_http_loyalty_instant_conf_t *icf)
+{
+    u_char                        buf[NGX_HTTP_LOYALTY_CAMPAIGN_KEY];
+    ngx_str_t                     key;
+    ngx_http_loyalty_cards_t     *cards;
+    ngx_http_loyalty_status_e     status;
+    ngx_http_loyalty_campaign_t  *campaign;
+
+    campaign = &icf->campaign;
+    cards = icf->cards;
+
+    if (cards->op != NULL || ngx_exiting
+        || (cards->known && ngx_current_msec - cards->asked
+                            < NGX_HTTP_LOYALTY_CARDS_FRESH))
+    {
+        return cards;
+    }
+
+    ngx_http_loyalty_campaign_key(campaign, "s", -1, buf, &key);
+
+    cards->asked = ngx_current_msec;
+    cards->op = ngx_http_loyalty_redis_call(campaign->program,
+                                NGX_HTTP_LOYALTY_INTERACTIVE,
+                                ngx_http_loyalty_campaign_partition(campaign),
+                                NGX_HTTP_LOYALTY_GET, 1, &key, NULL,
+                                ngx_http_loyalty_cards_done, icf, &status);
+
+    return cards;
+}
+
+
+static void
+ngx_http_loyalty_cards_done(void *data, ngx_http_loyalty_status_e status,
+    ngx_http_loyalty_reply_t *reply)
+{
+    ngx_http_loyalty_instant_conf_t *icf = data;
+
+    ngx_http_loyalty_cards_t  *cards;
+
+    cards = icf->cards;
+    cards->op = NULL;
+
+    if (status != NGX_HTTP_LOYALTY_REPLY || reply->array || reply->n != 1
+        || reply->values[0].data == NULL)
+    {
+        cards->known = 0;
+        return;
+    }
+
+    cards->known = (ngx_http_loyalty_cards_read(icf, &reply->values[0])
+                    == NGX_OK);
+}
+
+
+/* G:s, docs/internals.md */
+
+static ngx_int_t
+ngx_http_loyalty_cards_read(ngx_http_loyalty_instant_conf_t *icf,
+    ngx_str_t *value)
+{
+    int64_t                    paused, n;
+    uint32_t                   len, k;
+    ngx_uint_t                 i, nrows;
+    loyalty_mpr_t              r;
+    const unsigned char       *names;
+    ngx_http_loyalty_cards_t  *cards;
+
+    cards = icf->cards;
+    nrows = icf->campaign.nrows;
+
+    loyalty_mpr_init(&r, value->data, value->len);
+
+    if (ngx_http_loyalty_games_skip(&r, 2) != NGX_OK
+        || loyalty_mpr_int(&r, &paused) != 0
+        || ngx_http_loyalty_games_skip(&r, 3) != NGX_OK
+        || loyalty_mpr_str(&r, &names, &len) != 0)
+    {
+        return NGX_ERROR;
+    }
+
+    cards->paused = (paused != 0);
+
+    for (i = 0; i < nrows; i++) {
+        cards->taken[i] = 0;
+    }
+
+    for (k = 0; k + NGX_HTTP_LOYALTY_HASH <= len; k += NGX_HTTP_LOYALTY_HASH)
+    {
+        if (loyalty_mpr_int(&r, &n) != 0) {
+            return NGX_ERROR;
+        }
+
+        for (i = 0; i < nrows; i++) {
+            if (ngx_memcmp(icf->hashes[i], names + k, NGX_HTTP_LOYALTY_HASH)
+                == 0)
+            {
+                cards->taken[i] = n;
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* of a row, -1: not known, or no end */
+
+static int64_t
+ngx_http_loyalty_cards_left(ngx_http_loyalty_campaign_t *campaign,
+    ngx_http_loyalty_cards_t *cards, ngx_uint_t i)
+{
+    if (!cards->known || campaign->rows[i].stock == LOYALTY_UNLIMITED) {
+        return -1;
+    }
+
+    return ngx_max((int64_t) campaign->rows[i].stock - cards->taken[i], 0);
+}
+
+
+ngx_int_t
+ngx_http_loyalty_instant_cards(ngx_conf_t *cf,
+    ngx_http_loyalty_instant_conf_t *icf)
+{
+    icf->cards = ngx_pcalloc(cf->pool,
+                             sizeof(ngx_http_loyalty_cards_t)
+                             + icf->campaign.nrows * sizeof(int64_t));
+
+    return (icf->cards != NULL) ? NGX_OK : NGX_ERROR;
+}
