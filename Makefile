@@ -77,7 +77,7 @@ demo-stop:
 	@conf/demo.sh stop
 
 test:
-	@$(DEPS) build test
+	@$(DEPS) build test node
 	@$(MAKE) -s --no-print-directory module unit verify
 	@$(MAKE) -s --no-print-directory web \
 	 || echo "no page: its tests are skipped"
