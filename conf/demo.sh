@@ -5,6 +5,8 @@
 #     demo.sh start     shows a few requests and their replies, then stays
 #                       until Ctrl-C or "demo.sh stop"
 #     demo.sh stop
+#     demo.sh fetch GAME CID    the published files of a draw, for
+#                               build/loyalty-verify, into build/demo/fair/GAME
 
 set -eu
 
@@ -67,8 +69,17 @@ wait_for() {
 }
 
 
+# a configuration with the times of its draws: from now on, for two minutes
+# or a week
+times() {
+    sed -e "s/OPEN;/$(date -u -d '-1 minute' +%Y-%m-%dT%H:%M:00Z);/" \
+        -e "s/SOON;/$(date -u -d '+2 minutes' +%Y-%m-%dT%H:%M:%SZ);/" \
+        -e "s/CLOSE;/$(date -u -d '+7 days' +%Y-%m-%dT%H:%M:00Z);/" "$1"
+}
+
+
 start() {
-    local now
+    local now cid
 
     if running nginx > /dev/null || running redis > /dev/null; then
         echo "the demo runs already; \"make demo-stop\" ends it" >&2
@@ -85,6 +96,13 @@ start() {
     trap 'stop' EXIT
     trap 'exit 0' INT TERM HUP
 
+    # a secret of its own, and draws that are open now
+    if [ ! -s demo.secret ]; then
+        (umask 077; echo "demo:$(openssl rand -hex 32)" > demo.secret)
+    fi
+
+    times "$root/conf/demo.conf" > demo.conf
+
     # out of reach of the terminal's Ctrl-C: nginx goes first
     setsid redis-server --port 0 --unixsocket redis.sock \
         --dir "$demo" --save '' --appendonly yes --appendfsync everysec \
@@ -94,7 +112,7 @@ start() {
     wait_for "redis-cli -s redis.sock ping" redis.log
 
     # as root, nginx's workers would else be somebody who may not come here
-    setsid nginx -p "$demo/" -c "$root/conf/demo.conf" -e error.log \
+    setsid nginx -p "$demo/" -c "$demo/demo.conf" -e error.log \
         ${user:+-g "$user"} > nginx.log 2>&1 &
     wait_for "curl -fs $url/metrics" error.log
 
@@ -129,13 +147,42 @@ start() {
 {\"id\": \"refund-$now\", \"member\": \"ada\",
  \"items\": [{\"sku\": \"flat-white\", \"quantity\": 1}]}'"
 
+    show "a few codes for free coffee" \
+"printf '\"%s\"\\n' CUP-$now-{1..20} |
+    curl -s $url/loyalty-admin/codes/coffee \\
+         -H 'Content-Type: application/x-ndjson' --data-binary @-"
+
+    show "the wheel, spun; a retry with the same key is the same spin" \
+"curl -s -X POST -H 'X-Member: ada' -H 'Idempotency-Key: spin-$now' \\
+     $url/loyalty/games/wheel/plays"
+
+    show "a scratch card for 2 points" \
+"curl -s -X POST -H 'X-Member: ada' -H 'Idempotency-Key: card-$now' \\
+     $url/loyalty/games/scratch/plays"
+
+    show "three tickets of the raffle" \
+"curl -s $url/loyalty/sweepstakes/raffle/entries -H 'X-Member: ada' \\
+     -H 'Idempotency-Key: raffle-$now' --json '{\"tickets\": 3}'"
+
     show "what the home screen of the app shows" \
 "curl -s -H 'X-Member: ada' $url/loyalty/me"
 
     show "and how it came to be" \
 "curl -s -H 'X-Member: ada' '$url/loyalty/me/history?limit=2'"
 
+    cid=$(curl -s $url/fair/games | awk '$1 == "raffle" { cid = $2 }
+                                         END { print cid }')
+
     cat << END
+
+In two minutes the raffle closes and is drawn.  Then recompute the winners from
+what is published, with nothing of the module (seed only: INCOMPLETE is the best
+there is without a beacon, and it says what is missing):
+
+curl -s -H 'X-Member: ada' $url/loyalty/sweepstakes/raffle
+make verify
+conf/demo.sh fetch raffle $cid
+build/loyalty-verify build/demo/fair/raffle
 
 The demo runs until Ctrl-C or "make demo-stop".  Try the lines above with
 values of your own, then:
@@ -144,7 +191,7 @@ curl -s $url/metrics
 make fsck                     # every balance against its ledger
 bin/loyalty-member --redis unix:build/demo/redis.sock --program shop ada
 
-Its rules are in conf/demo.conf: edit them and reload nginx with
+Its rules are in build/demo/demo.conf: edit them and reload nginx with
 
 kill -HUP \$(cat build/demo/nginx.pid)
 END
@@ -162,7 +209,27 @@ else
     user=
 fi
 
+# the published files of a campaign, into a directory
+fetch() {
+    local dir=$demo/fair/$1 name
+
+    rm -rf "$dir"
+    mkdir -p "$dir"
+    curl -fs $url/fair/vkey > "$dir/vkey"
+
+    for name in manifest terms-1 prizes-1 entries log heads close timestamps \
+                beacons reveal picks dq evidence; do
+        curl -fs "$url/fair/$1/$2/$name" -o "$dir/$name" || :
+    done
+
+    ls "$dir"
+}
+
+
 case ${1:-} in
+fetch)
+    fetch "$2" "$3"
+    ;;
 start)
     start
     ;;

@@ -144,7 +144,11 @@ for my $file ('README.md', 'docs/directives.md', 'docs/abuse.md') {
 my $demo = slurp('conf/demo.conf');
 $demo =~ s/^load_module .*/load_module %%MODULE%%;/m;
 
-my ($ok, $output) = Loyalty::Test->check(conf => $demo);
+$demo =~ s/OPEN;/2026-11-01T00:00:00Z;/g;
+$demo =~ s/(?:SOON|CLOSE);/2027-11-01T00:00:00Z;/g;
+
+my ($ok, $output) = Loyalty::Test->check(conf => $demo,
+    files => { 'demo.secret' => 'demo:' . '5a' x 32 . "\n" });
 ok($ok, 'conf/demo.conf') or diag($output);
 
 
