@@ -152,6 +152,10 @@ start() {
     curl -s $url/loyalty-admin/codes/coffee \\
          -H 'Content-Type: application/x-ndjson' --data-binary @-"
 
+    show "two spins of the wheel as a gift" \
+"curl -s $url/loyalty-admin/games/wheel/grants -H 'Idempotency-Key: gift-$now' \\
+     --json '{\"member\": \"ada\", \"plays\": 2, \"reason\": \"a birthday\"}'"
+
     show "the wheel, spun; a retry with the same key is the same spin" \
 "curl -s -X POST -H 'X-Member: ada' -H 'Idempotency-Key: spin-$now' \\
      $url/loyalty/games/wheel/plays"
@@ -170,6 +174,7 @@ start() {
     show "and how it came to be" \
 "curl -s -H 'X-Member: ada' '$url/loyalty/me/history?limit=2'"
 
+    wait_for "curl -fs $url/fair/games | grep raffle" error.log
     cid=$(curl -s $url/fair/games | awk '$1 == "raffle" { cid = $2 }
                                          END { print cid }')
 
