@@ -8,8 +8,10 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
+use Loyalty::Fairness;
 use Loyalty::Test;
 use Loyalty::MsgPack;
+use MIME::Base64 qw(encode_base64);
 use Test::More;
 use Time::HiRes qw(sleep);
 
@@ -203,6 +205,86 @@ is($t->get("$fair/log")->status, 404, 'it has no log');
 # what is written behind is not of the file before the state says so
 $redis->call('APPEND', "$tag:e:2", 'x' x 132);
 is(length $t->get("$fair/entries")->body, 9000 * 132, 'records that count');
+
+
+# ---- that a record is in it ----
+
+# RFC 6962, 2.1.1: the root that a path leads to
+sub root_of {
+    my ($leaf, $i, $size, @path) = @_;
+    my ($n, $last, $r) = ($i, $size - 1, $leaf);
+
+    for my $p (@path) {
+        die "too long\n" if !$last;
+
+        if ($n % 2 || $n == $last) {
+            $r = H("\1" . $p . $r);
+            while (!($n % 2) && $n) { $n >>= 1; $last >>= 1 }
+        } else {
+            $r = H("\1" . $r . $p);
+        }
+
+        $n >>= 1;
+        $last >>= 1;
+    }
+
+    return $last ? '' : $r;
+}
+
+sub proof {
+    my ($query) = @_;
+    my $r = $t->get("$fair/proof?$query");
+
+    $r->status == 200 or return { status => $r->status, text => $r->body };
+
+    my ($first, @lines) = split /\n/, $r->body;
+    my %p = (first => $first, status => 200, path => []);
+
+    for (map { [split ' '] } @lines) {
+        my ($word, $value) = @$_;
+        $word eq 'path' ? push @{$p{path}}, pack 'H*', $value
+                        : ($p{$word} = $value);
+    }
+
+    return \%p;
+}
+
+my @leaf = map { leaf($_) } @record;
+
+like(proof('seq=3')->{text}, qr/no head holds.*"code":"invalid_field"/,
+     'not before the close');
+
+my $root = root(@leaf);
+my $statement = T('close') . 'm' x 32 . u64(9000) . u64(123) . $root . u64(5);
+$redis->call('SET', "$tag:f:close", "nginx-loyalty/1 close\n"
+             . encode_base64($statement, '') . "\n\n\xe2\x80\x94 shop "
+             . encode_base64('s' x 68, '') . "\n");
+
+for my $seq (0, 1, 4095, 4096, 8191, 8192, 8999) {
+    my $p = proof("seq=$seq");
+    is($p->{first}, 'nginx-loyalty/1 proof', "record $seq");
+    is($p->{size}, 9000, 'in the tree of the close');
+    is($p->{leaf}, unpack('H*', $leaf[$seq]), 'its leaf');
+    is($p->{root}, unpack('H*', $root), 'the root');
+    is(unpack('H*', root_of($leaf[$seq], $seq, 9000, @{$p->{path}})),
+       $p->{root}, 'the path leads there');
+}
+
+is($redis->call('GET', "$tag:roots"), root(@leaf[0 .. 4095])
+   . root(@leaf[4096 .. 8191]), 'roots of full chunks are kept');
+
+for my $size (1, 2, 3, 100, 4095, 4096, 4097, 8192, 8193) {
+    my $seq = $size > 1 ? $size - 2 : 0;
+    my $p = proof("seq=$seq&size=$size");
+    is(unpack('H*', root_of($leaf[$seq], $seq, $size, @{$p->{path}})),
+       unpack('H*', root(@leaf[0 .. $size - 1])), "in a tree of $size");
+}
+
+is(proof('seq=9000')->{status}, 404, 'no such record');
+is(proof($_)->{status}, 400, "proof?$_")
+    for '', 'seq=', 'seq=x', 'seq=-1', 'seq=5&size=5', 'seq=5&size=x',
+        'seq=5&size=9001', 'seq=99999999999999999999';
+is($t->get("/fair/nothing/$cid/proof?seq=0")->status, 404, 'no such campaign');
 
 
 # ---- clients that do not read, or go away; Redis that goes away ----

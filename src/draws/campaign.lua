@@ -80,7 +80,7 @@
 --     output: "N", or "D": it was so already
 -- piece_@H@      (no writes) a part of a file, or of a log
 --     keys:   file; or state, chunk
---     input:  offset in it, length
+--     input:  offset in it (under 0: from its end), length
 --     output: length of the file or records of the log, bytes
 -- fields_@H@     (no writes) of meta
 --     keys:   meta

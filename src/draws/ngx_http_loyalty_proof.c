@@ -154,6 +154,10 @@ ngx_http_loyalty_proof_start(ngx_http_loyalty_proof_t *ctx)
 
     ctx->file = segment[2];
 
+    if (ctx->file.len == 5 && ngx_strncmp(ctx->file.data, "proof", 5) == 0) {
+        return ngx_http_loyalty_proof_path(ctx);
+    }
+
     if (!ngx_http_loyalty_proof_known(ctx)) {
         return ngx_http_loyalty_proof_unknown(ctx);
     }

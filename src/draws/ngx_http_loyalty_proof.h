@@ -39,6 +39,8 @@ struct ngx_http_loyalty_proof_s {
     off_t                         end;            /* of the last one */
     ngx_buf_t                    *buf;            /* of a piece */
     ngx_uint_t                    sent;           /* the header is out */
+
+    void                         *path;           /* of an inclusion proof */
 };
 
 
@@ -59,6 +61,9 @@ ngx_int_t ngx_http_loyalty_proof_header(ngx_http_loyalty_proof_t *ctx);
 
 /* begins with the file */
 ngx_int_t ngx_http_loyalty_proof_file(ngx_http_loyalty_proof_t *ctx);
+
+/* begins with an inclusion proof */
+ngx_int_t ngx_http_loyalty_proof_path(ngx_http_loyalty_proof_t *ctx);
 
 
 #endif /* _NGX_HTTP_LOYALTY_PROOF_H_INCLUDED_ */
