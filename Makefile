@@ -26,7 +26,7 @@ help:
 	@echo "make demo       run the demo: nginx on port 8080, a private Redis"
 	@echo "make demo-stop  stop it"
 	@echo "make verify     build $(BUILD)/loyalty-verify, the verifier of draws"
-	@echo "make web        build $(BUILD)/verify-node.mjs, another verifier"
+	@echo "make web        build $(BUILD)/verify.html, a page that verifies them"
 	@echo "make test       all tests; TESTS='t/a.t ...' for some of them"
 	@echo "make asan       end-to-end tests on nginx with ASan and UBSan"
 	@echo "make fuzz       fuzzers, FUZZ_TIME=60 seconds each"
@@ -81,6 +81,7 @@ test:
 	@$(MAKE) -s --no-print-directory module unit verify
 	@$(MAKE) -s --no-print-directory web \
 	 || echo "no page: its tests are skipped"
+	@$(DEPS) browser || echo "no browser: its tests are skipped"
 	@perl tests/run.pl --jobs $(JOBS) $(TESTS)
 
 asan:
@@ -179,10 +180,10 @@ $(VERIFY): $(VERIFY_OBJS)
 	@$(CC) -o $@ $^ -lcrypto $(BLST_LIBS)
 
 
-# The verifier of the page, as a
+# The page that verifies, one file with everything in it, and its verifier as a
 # command for node.
 
-WEB = $(BUILD)/verify-node.mjs
+WEB = $(BUILD)/verify.html
 WEB_SOURCES = $(wildcard src/web/*.js src/web/*.html src/web/*.css \
                          src/web/*/*.js)
 
@@ -196,7 +197,7 @@ src/web/node_modules/.installed: src/web/package-lock.json
 	@touch $@
 
 $(WEB): src/web/node_modules/.installed $(WEB_SOURCES)
-	@rm -f $@
+	@rm -f $@ $(BUILD)/verify-node.mjs
 	@node src/web/bundle.js $(BUILD)
 
 

@@ -1,4 +1,6 @@
-// build/verify-node.mjs: the verifier as a command, in one file.
+// OUT/verify.html: the page in one file, its style, its script and the worker's
+// in it, so that it works from a disk and asks nobody for anything.
+// OUT/verify-node.mjs: the same verifier as a command.
 //
 //     node bundle.js OUT
 
@@ -25,3 +27,22 @@ const node = await bundle('verify/node.js', {
 });
 
 writeFileSync(join(out, 'verify-node.mjs'), node);
+
+const worker = await bundle('verify/worker.js', {
+    platform: 'browser', format: 'iife', minify: true, charset: 'ascii',
+});
+
+const script = await bundle('page.js', {
+    platform: 'browser', format: 'iife', charset: 'ascii',
+    define: { WORKER: JSON.stringify(worker) },
+});
+
+// nothing in a script may look like its end
+const inline = script.replace(/<(?=\/script|!--)/gi, '\\x3c');
+
+const parts = { STYLE: readFileSync(join(here, 'page.css'), 'utf8'),
+                SCRIPT: inline };
+
+writeFileSync(join(out, 'verify.html'),
+    readFileSync(join(here, 'verify.html'), 'utf8')
+        .replace(/\/\*(STYLE|SCRIPT)\*\//g, (_, name) => parts[name]));

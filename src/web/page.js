@@ -1,0 +1,440 @@
+/*
+ * The page: takes files, has them verified by a worker, shows what it found.
+ */
+
+/* global WORKER */
+
+const WORDS = ['Pass', 'Incomplete', 'Fail'];
+
+const MARKS = ['M4.5 12.5l5 5 10-11', 'M12 5v8m0 5.2v.3', 'M6 6l12 12M18 6L6 18'];
+
+const SENTENCES = [
+    'The winners that were published are the ones that this draw gives.',
+    'Nothing in these files is wrong, but without what is missing nobody can'
+    + ' vouch for the draw.',
+    'These files contradict themselves or the draw: something in them is not'
+    + ' what it claims to be.',
+];
+
+const ABOUT = {
+    V01: 'The rules, terms and prizes are the ones that the campaign began'
+         + ' with.',
+    V02: 'Every statement is signed by the program’s key.',
+    V03: 'The log of plays is the one that was fixed, minute by minute.',
+    V04: 'Somebody other than the operator says when, and that there was only'
+         + ' one.',
+    V05: 'The public source of chance is the one it should be.',
+    V06: 'Its numbers are genuine.',
+    V07: 'The operator’s secret is the one he had committed to.',
+    V08: 'No ticket is missing, counted twice, or added.',
+    V09: 'The entries are the ones that were fixed at the close.',
+    V10: 'The draw, done again here, gives the same tickets.',
+    V11: 'Each receipt that was given is among the published records.',
+    V12: 'The secret of every minute follows from the first commitment.',
+    V13: 'Every play’s number comes from chance alone.',
+    V14: 'Stock, limits and outcomes follow from the plays before.',
+    V15: 'Plays by an older number are marked, and few.',
+    V16: 'Who was disqualified was on record before a new draw.',
+    V17: 'The winners that were announced are the ones drawn.',
+    V18: 'Every prize was awarded, drawn again, or left over.',
+    V19: 'The files are complete and unchanged.',
+};
+
+const STEPS = {
+    entries: 'Reading the entries', log: 'Playing the plays again',
+    draw: 'Drawing again', beacon: 'Checking the source of chance',
+    hashes: 'Comparing the files’ hashes',
+};
+
+/* checks that a draw of the other kind has */
+const FOREIGN = /^not of (a sweepstakes|an instant win)$/;
+
+const PUBLISHED = /^(vkey|manifest|entries|log|heads|close|timestamps|cosignatures|beacons|reveal|picks|dq|evidence|(terms|prizes|rules)-\d+)$/;
+
+const $ = (id) => document.getElementById(id);
+const kept = { ca: [], saved: [], receipts: [], witnesses: [] };
+const files = new Map();
+
+let worker = null, turn = 0, timer = 0;
+
+
+/* ---- what goes in ---- */
+
+/* what a file is, by what it begins with, when it has no published name */
+
+async function sort(file) {
+    if (PUBLISHED.test(file.name)) return 'files';
+
+    const start = await file.slice(0, 400).text();
+
+    if (start.includes('-----BEGIN CERTIFICATE')) return 'ca';
+    if (start.startsWith('nginx-loyalty/1 receipt')) return 'receipts';
+    if (start.startsWith('nginx-loyalty/1 ')) return 'saved';
+
+    return /^[^ +]+\+[0-9a-f]{8}\+B/.test(start) ? 'witnesses' : 'files';
+}
+
+async function add(list) {
+    for (const file of list) {
+        if (file.name.startsWith('.')) continue;
+
+        const kind = await sort(file);
+
+        if (kind === 'files') files.set(file.name, file);
+        else keep(kind, [file]);
+    }
+
+    changed();
+}
+
+function keep(kind, list) {
+    kept[kind] = kind === 'ca' ? list : [...kept[kind], ...list];
+}
+
+/* the files of what was dropped, those in folders, too */
+
+async function dropped(transfer) {
+    const entries = [...transfer.items].map((i) => i.webkitGetAsEntry?.());
+
+    if (!entries.some((entry) => entry?.isDirectory))
+        return [...transfer.files];
+
+    const out = [];
+
+    for (const entry of entries) if (entry) await walk(entry, out);
+
+    return out;
+}
+
+async function walk(entry, out) {
+    if (entry.isFile) {
+        out.push(await new Promise((done, fail) => entry.file(done, fail)));
+        return;
+    }
+
+    const reader = entry.createReader();
+
+    for (;;) {
+        const some = await new Promise((done, fail) =>
+            reader.readEntries(done, fail));
+
+        if (some.length === 0) return;
+
+        for (const one of some) await walk(one, out);
+    }
+}
+
+function changed() {
+    $('chips').replaceChildren(...[...files.keys()].sort().map(
+        (name) => make('li', {}, name)));
+    $('drop').classList.toggle('full', files.size > 0);
+
+    for (const [kind, list] of Object.entries(kept)) {
+        $(`s-${kind}`).textContent = list.map((f) => f.name).join(', ')
+                                     || 'none';
+        $(`s-${kind}`).parentNode.classList.toggle('in', list.length > 0);
+    }
+
+    clearTimeout(timer);
+    if (files.size) timer = setTimeout(start, 150);
+}
+
+
+/* ---- ?src=: from the server that the page came from ---- */
+
+async function load(src) {
+    const base = new URL(src.endsWith('/') ? src : `${src}/`, location.href);
+
+    if (base.origin !== location.origin || !base.protocol.startsWith('http'))
+        throw new Error('src has to be on the server of this page');
+
+    const take = async (name) => {
+        const answer = await fetch(new URL(name, base));
+
+        if (answer.status === 404) return null;
+        if (!answer.ok) throw new Error(`${name}: ${answer.status}`);
+
+        const blob = await answer.blob();
+
+        files.set(name, new File([blob], name));
+        return blob;
+    };
+
+    working(`Loading ${base.pathname}`);
+
+    const manifest = await take('manifest');
+
+    if (!manifest) throw new Error(`${base.pathname} has no manifest`);
+
+    /* a note is four lines */
+
+    const versions = (await manifest.text()).split('\n').length >> 2;
+    const names = ['vkey', 'entries', 'log', 'heads', 'close', 'timestamps',
+                   'cosignatures', 'beacons', 'reveal', 'picks', 'dq',
+                   'evidence'];
+
+    for (let n = 1; n <= versions; n++)
+        names.push(`terms-${n}`, `prizes-${n}`, `rules-${n}`);
+
+    await Promise.all(names.map(take));
+    changed();
+}
+
+
+/* ---- the work ---- */
+
+function start() {
+    turn++;
+
+    if (worker?.busy) {
+        worker.terminate();
+        worker = null;
+    }
+
+    if (!worker) {
+        const code = new Blob([WORKER], { type: 'text/javascript' });
+
+        worker = new Worker(URL.createObjectURL(code));
+        worker.onmessage = ({ data }) => heard(data);
+        worker.onerror = (e) => {
+            worker = null;
+            trouble(`The verifier has stopped: ${e.message}`);
+        };
+    }
+
+    worker.busy = true;
+    working('Reading the files');
+
+    worker.postMessage({
+        id: turn, files: [...files], ca: kept.ca[0] ?? null,
+        saved: kept.saved, receipts: kept.receipts,
+        witnesses: kept.witnesses, chain: $('chain').value.trim(),
+    });
+}
+
+function heard(data) {
+    if (data.progress) {
+        const { what, done, total } = data.progress;
+        const share = total > 1 ? ` ${Math.floor(100 * done / total)} %` : '';
+
+        $('step').textContent = `${STEPS[what]} …${share}`;
+        $('bar').max = total || 1;
+        $('bar').value = done;
+        return;
+    }
+
+    if (data.id !== turn) return;
+
+    worker.busy = false;
+    if (data.error) trouble(`These files cannot be verified: ${data.error}`);
+    else show(data.result);
+}
+
+function working(step) {
+    $('working').hidden = false;
+    $('step').textContent = `${step} …`;
+    $('bar').removeAttribute('value');
+
+    for (const id of ['trouble', 'verdict', 'facts', 'details'])
+        $(id).hidden = true;
+
+    delete document.body.dataset.verdict;
+}
+
+function trouble(text) {
+    $('working').hidden = true;
+    $('trouble').hidden = false;
+    $('trouble').textContent = text;
+    document.body.dataset.verdict = 'trouble';
+}
+
+
+/* ---- what comes out ---- */
+
+function make(name, attributes, ...children) {
+    const node = document.createElement(name);
+
+    for (const [key, value] of Object.entries(attributes))
+        node.setAttribute(key, value);
+
+    node.append(...children);
+    return node;
+}
+
+function show(result) {
+    const { verdict, rows } = result;
+    const missing = rows.filter((row) => row.status === verdict && verdict);
+
+    $('working').hidden = true;
+    $('verdict').hidden = false;
+    $('verdict').className = `verdict s${verdict}`;
+    $('word').textContent = WORDS[verdict];
+    $('sentence').textContent = SENTENCES[verdict];
+    $('mark').setAttribute('d', MARKS[verdict]);
+
+    facts(result);
+
+    $('open').replaceChildren(...(missing.length ? list(
+        'What needs a look', rows.filter((row) => row.status)) : []));
+    $('prizes').replaceChildren(...tables(result));
+    $('good').replaceChildren(
+        ...list('What is as it should be', rows.filter(
+            (row) => !row.status && !FOREIGN.test(row.reason))),
+        ...foreign(rows.filter((row) => FOREIGN.test(row.reason))));
+
+    $('details').hidden = false;
+    document.title = `${WORDS[verdict]} – Verify a draw`;
+
+    document.body.dataset.verdict = WORDS[verdict];
+    document.body.dataset.seconds = result.seconds.toFixed(1);
+}
+
+function list(title, rows) {
+    if (rows.length === 0) return [];
+
+    const items = rows.map((row) => make('li', { id: row.id },
+        make('span', { class: `pill s${row.status}` }, WORDS[row.status]),
+        make('div', {},
+             make('h3', {}, make('span', { class: 'id' }, row.id),
+                  row.title[0].toUpperCase() + row.title.slice(1)),
+             ...reasons(row),
+             make('p', { class: 'why' }, row.status
+                  ? `What a pass would mean: ${ABOUT[row.id]}`
+                  : ABOUT[row.id]))));
+
+    return [make('h2', {}, title), make('ol', { class: 'checks' }, ...items)];
+}
+
+function foreign(rows) {
+    if (rows.length === 0) return [];
+
+    return [make('p', { class: 'quiet' },
+        `Not asked of this kind of draw: ${rows.map(
+            (row) => `${row.id} ${row.title}`).join(', ')}.`)];
+}
+
+/* the words of a command's options mean nothing here */
+
+function reasons(row) {
+    if (!row.reason) return [];
+
+    const text = row.reason.replace(/ \(--[a-z-]+\)/g, '')
+        .replace(/^(\d+)$/, `$1 ${row.title}`)
+        .replace(/^1 ([a-z]+)s(?=$|,| )/, '1 $1');
+
+    return [make('p', {}, text[0].toUpperCase() + text.slice(1)
+                          + (/[.?!]$/.test(text) ? '' : '.'))];
+}
+
+function day(ms) {
+    return new Intl.DateTimeFormat('en-GB', {
+        dateStyle: 'medium', timeStyle: 'short', timeZone: 'UTC',
+    }).format(ms) + ' UTC';
+}
+
+function facts({ facts, count }) {
+    const pairs = [];
+    const n = (s) => Number(s).toLocaleString('en');
+
+    if (facts) {
+        pairs.push(['Program', facts.program], ['Campaign', facts.game || '?'],
+            ['Kind', facts.sweepstakes ? 'sweepstakes' : 'instant win by '
+                     + ['', 'odds', 'deck', 'moments'][facts.mode]],
+            ['Opened', day(facts.open)], ['Closed', day(facts.close)]);
+
+        if (facts.entries !== null) {
+            pairs.push(['Entries', n(facts.entries)],
+                       ['Tickets', n(facts.tickets)]);
+        }
+
+        if (facts.plays !== null) pairs.push(['Plays', n(facts.plays)]);
+        if (count) pairs.push(['Prizes', n(count)]);
+    }
+
+    $('facts').hidden = !facts;
+    $('facts').replaceChildren(...pairs.map(([name, value]) => make('div', {},
+        make('dt', {}, name), make('dd', {}, value))));
+}
+
+function table(title, head, rows) {
+    const cells = (name, row) => row.map((cell, i) => make(name,
+        { ...(name === 'th' ? { scope: 'col' } : {}),
+          ...(head[i].startsWith('#') ? { class: 'n' } : {}) }, cell));
+
+    return [
+        make('h2', {}, title),
+        make('div', { class: 'scroll', tabindex: '0', role: 'region',
+                      'aria-label': title },
+             make('table', {},
+                  make('thead', {}, make('tr', {}, ...cells('th',
+                       head.map((name) => name.replace('#', ''))))),
+                  make('tbody', {}, ...rows.map((row) =>
+                       make('tr', {}, ...cells('td', row)))))),
+    ];
+}
+
+function tables({ winners, count, prizes }) {
+    if (winners?.length) {
+        const title = count > winners.length
+            ? `Winners, the first ${winners.length} of ${count}` : 'Winners';
+
+        return table(title, ['#', 'Prize', '#Ticket', '#Entry', 'Winner', ''],
+            winners.map((w) => [`${w.position + 1}`, w.prize,
+                ...(w.person === null ? ['', '', 'nobody is left', '']
+                    : [`${w.ticket}`, `${w.seq}`,
+                       make('code', { title: w.person },
+                            `${w.person.slice(0, 16)}…`),
+                       [w.redrawn ? 'alternate' : '', w.told]
+                           .filter((x) => x).join(', ')])]));
+    }
+
+    if (prizes?.length) {
+        return table('Prizes', ['Prize', 'Odds', '#Offered', '#Won'],
+            prizes.map((p) => [p.name, p.odds ?? '', p.stock ?? 'unlimited',
+                               `${p.won}`]));
+    }
+
+    return [];
+}
+
+
+/* ---- wiring ---- */
+
+for (const id of ['files', 'folder']) {
+    $(id).addEventListener('change', (e) => {
+        add([...e.target.files]);
+        e.target.value = '';
+    });
+}
+
+for (const kind of Object.keys(kept)) {
+    $(kind).addEventListener('change', (e) => {
+        keep(kind, [...e.target.files]);
+        e.target.value = '';
+        changed();
+    });
+}
+
+$('chain').addEventListener('change', changed);
+
+$('again').addEventListener('click', () => {
+    files.clear();
+    for (const kind of Object.keys(kept)) kept[kind] = [];
+    $('chain').value = '';
+    turn++;
+    working('');
+    $('working').hidden = true;
+    changed();
+});
+
+for (const type of ['dragover', 'dragleave', 'drop']) {
+    window.addEventListener(type, (e) => {
+        e.preventDefault();
+        $('drop').classList.toggle('over', type === 'dragover');
+        if (type === 'drop') dropped(e.dataTransfer).then(add);
+    });
+}
+
+const src = new URLSearchParams(location.search).get('src');
+
+if (src) load(src).catch((error) => trouble(error.message));
