@@ -23,12 +23,19 @@ no warnings 'portable';
 
 use Cwd qw(realpath);
 use File::Basename qw(dirname);
+
+my $root;
+
+BEGIN {
+    $root = realpath(dirname(__FILE__) . '/../../..');
+    unshift @INC, "$root/bin/lib";
+}
+
 use Loyalty::Fairness qw(T lp H HMAC u64 $Z leaf root entry entries winners
                          kp person entry_commit);
 use Loyalty::MsgPack;
 use MIME::Base64 qw(decode_base64 encode_base64);
 
-my $root = realpath(dirname(__FILE__) . '/../../..');
 my $number = 0;
 
 our $MASTER = "\x5a" x 32;
