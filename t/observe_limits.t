@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 
-# The spool at its limits: full, slow, too late, and shared.
+# The spool at its limits: slow, too late, and shared.
 
 use strict;
 use warnings;
@@ -14,66 +14,15 @@ use Test::More;
 use Time::HiRes qw(sleep);
 
 my $HTTP = <<'END';
-loyalty_ring  zone=seen:64k;
+loyalty_ring  zone=seen:256k;
 loyalty_spool path=%%TESTDIR%%/spool max=64k;
 END
-
-
-# ---- a spool that is full ----
-
-{
-    my $t = Loyalty::Shop->start(http => $HTTP);
-    my $shop = Loyalty::Shop->new($t);
-    my $refused = sub { $shop->metric('observed_dropped_total',
-                                      "reason=\"$_[0]\"") };
-
-    my $slots = $shop->metric('ring_slots');
-
-    $t->redis_kill;
-    $shop->{pause} = 0.1;
-
-    for (1 .. 100) {
-        $shop->buy(40, "Redis is away, $_");
-        last if $refused->('spool_full') > 40;
-    }
-
-    cmp_ok($refused->('spool_full'), '>', 40, 'the spool is full');
-    is($refused->('ring_full'), 0, 'and not the ring by itself');
-    is($shop->metric('ring_used_slots'), $slots, 'which is full, too');
-    cmp_ok($shop->metric('spool_bytes'), '<=', 65536, 'no more than allowed');
-    cmp_ok($shop->metric('spool_bytes'), '>', 60000, 'and nearly that');
-    ok($t->log =~ /\[error\].* the spool "\S+" is full, newer observed events/,
-       'it is told');
-    ok($t->log =~ /: the ring "seen:shop" is full, reason: spool_full, \d+ more/,
-       'and what is lost with it');
-
-    my $first = $shop->{bought} - $refused->('spool_full');
-    my $lost = $refused->('spool_full');
-
-    $shop->lost($lost);
-    $t->redis_start;
-    $shop->credited('all that was not dropped');
-    is($refused->('spool_full'), $lost, 'no more was dropped');
-
-    # the oldest: each member has a hundred first ones and more
-    my @kept = map { $_->{id} =~ s/o//r }
-               @{$t->history('m3', 'limit=100')->json->{history}};
-    cmp_ok($kept[0], '<=', $first + 60, 'what was first is kept');
-
-    # there is room again
-    sleep 1;
-    $t->redis_kill;
-    $shop->buy(100, 'Redis is away again');
-    $shop->settled('Redis is away again');
-    $t->redis_start;
-    $shop->credited('Redis is away again');
-}
 
 
 # ---- a Redis that is slow, but there ----
 
 {
-    my $t = Loyalty::Shop->start(http => $HTTP =~ s/64k/256k/r, start => 0,
+    my $t = Loyalty::Shop->start(http => $HTTP, start => 0,
         redis_to => 'unix:%%TESTDIR%%/fake.sock timeout=500ms');
     my $fake = Loyalty::FakeRedis->new($t, [
         [ qr/^FCALL event_/, PAUSE => 0.015, FORWARD => 1, times => 150 ] ]);
@@ -88,6 +37,34 @@ END
     $shop->credited('Redis is slow', 15);
     is($shop->metric(observed_dropped_total => 'reason="ring_full"'), 0,
        'nothing is dropped');
+}
+
+
+# ---- an event in the spool that Redis fails on ----
+
+{
+    my $t = Loyalty::Shop->start(http => $HTTP);
+    my $shop = Loyalty::Shop->new($t);
+    my $key;
+
+    $t->get('/buy?m=broken&o=b1');
+    ok($t->wait_for(sub { ($key) = @{$t->redis->call('KEYS', '*:m:6:broken')};
+                          defined $key }), 'a member');
+    $t->redis->call('SET', $key, 'rubbish');
+    sleep 1;
+    $t->redis_kill;
+    $t->get('/buy?m=broken&o=b2');
+    $shop->settled('a damaged member');
+    is(scalar $shop->files, 1, 'whose event is alone in the spool');
+    $t->redis_start;
+    sleep 1;
+    $shop->buy(20, 'others');
+    ok($t->wait_for(sub { $shop->sum == 20 }, 5), 'others are not held up');
+    cmp_ok($shop->metric('spool_bytes'), '>', 0, 'while it is still there');
+    $t->redis->call('DEL', $key);
+    $shop->credited('the others');
+    ok($t->wait_for(sub { $t->me('broken')->json->{wallets}{points}{balance}
+                          == 1 }), 'and so is it, when it can be');
 }
 
 

@@ -100,7 +100,8 @@ cmp_ok(metric('ring_used_slots'), '>=', 100, 'they wait in the ring');
 ok($t->wait_log(qr/observed events wait for redis/, 5), 'which is told');
 $t->redis_start;
 credited('Redis is killed');
-ok($t->log =~ /observed events are sent to redis again/, 'so is its end');
+ok($t->wait_log(qr/observed events are sent to redis again/, 5),
+   'so is its end');
 
 $t->redis_stall;
 buy(100, 'Redis stalls');

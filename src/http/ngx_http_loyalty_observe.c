@@ -226,13 +226,30 @@ ngx_http_loyalty_observe_init_process(ngx_cycle_t *cycle)
 }
 
 
-/* a worker whose master was killed has nobody to follow it */
-
 static void
 ngx_http_loyalty_observe_exit_process(ngx_cycle_t *cycle)
 {
+    ngx_uint_t                             i;
+    ngx_http_loyalty_observing_t         **observing;
+    ngx_http_loyalty_observe_main_conf_t  *omcf;
+
+    omcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                              ngx_http_loyalty_observe_module);
+
+    if (omcf == NULL) {
+        return;
+    }
+
+    observing = omcf->observing.elts;
+
+    for (i = 0; i < omcf->observing.nelts; i++) {
+        ngx_http_loyalty_sender_exit(observing[i]);
+    }
+
+    /* a worker whose master was killed has nobody to follow it */
+
     if (ngx_process == NGX_PROCESS_WORKER && getppid() != ngx_parent) {
-        ngx_http_loyalty_observe_exit_master(cycle);
+        ngx_http_loyalty_rings_end(cycle, omcf);
     }
 }
 

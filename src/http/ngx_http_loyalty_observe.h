@@ -47,13 +47,17 @@ typedef enum {
 } ngx_http_loyalty_refusal_e;
 
 
-/* words that the ring keeps for us: who has the spool, what is in it; when each
-   refusal was last logged, and how many were not since */
+/* words that the ring keeps for us: who has the spool, what is in it, whether
+   that comes first; since when nobody has been answered; when each refusal was
+   last logged, and how many were not since */
 
 #define NGX_HTTP_LOYALTY_RING_SPOOLER     0
 #define NGX_HTTP_LOYALTY_RING_BYTES       1
 #define NGX_HTTP_LOYALTY_RING_SPOOL_FULL  2
-#define NGX_HTTP_LOYALTY_RING_LOGGED      3
+#define NGX_HTTP_LOYALTY_RING_FIRST       3
+#define NGX_HTTP_LOYALTY_RING_TROUBLE     4
+#define NGX_HTTP_LOYALTY_RING_TOLD        5       /* that they wait */
+#define NGX_HTTP_LOYALTY_RING_LOGGED      6
 #define NGX_HTTP_LOYALTY_RING_SILENT                                          \
     (NGX_HTTP_LOYALTY_RING_LOGGED + NGX_HTTP_LOYALTY_REFUSALS)
 
@@ -274,6 +278,8 @@ ngx_uint_t ngx_http_loyalty_ring_adopt(loyalty_ring_t *ring, ngx_log_t *log,
 
 ngx_int_t ngx_http_loyalty_sender_init(ngx_cycle_t *cycle,
     ngx_http_loyalty_observing_t *observing);
+
+void ngx_http_loyalty_sender_exit(ngx_http_loyalty_observing_t *observing);
 
 /* a slot of the program's own ring is published */
 void ngx_http_loyalty_sender_add(ngx_http_loyalty_sender_t *sender,

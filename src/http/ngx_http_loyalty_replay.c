@@ -1,9 +1,9 @@
 /*
- * Reading the spool: the records of the oldest file, in order.  When all of
- * them have been acknowledged the file is deleted, and the next one follows.
+ * Reading the spool: the records of its files, the oldest first.  A file is
+ * deleted when all of its records have been acknowledged.
  *
- * The file that is being written is read, too, when it is the only one left:
- * it is closed for that, and what is appended then goes into another.
+ * The file that is being written is read, too, when its turn comes: it is
+ * closed for that, and what is appended then goes into another.
  *
  * Reading takes 64 kB at a time from the kernel, which mostly still has it in
  * its memory.
@@ -16,27 +16,28 @@ static ngx_int_t ngx_http_loyalty_replay_open(ngx_http_loyalty_spool_t *spool);
 static ngx_int_t ngx_http_loyalty_replay_read(ngx_http_loyalty_spool_t *spool);
 static void ngx_http_loyalty_replay_damaged(ngx_http_loyalty_spool_t *spool,
     size_t size);
-static void ngx_http_loyalty_replay_end(ngx_http_loyalty_spool_t *spool,
-    ngx_uint_t keep);
-static ngx_http_loyalty_segment_t *ngx_http_loyalty_replay_segment(
-    ngx_http_loyalty_spool_t *spool);
+static void ngx_http_loyalty_replay_over(ngx_http_loyalty_spool_t *spool);
+static void ngx_http_loyalty_replay_delete(ngx_http_loyalty_spool_t *spool,
+    ngx_http_loyalty_segment_t *segment);
+static void ngx_http_loyalty_replay_bad(ngx_http_loyalty_spool_t *spool,
+    const char *what);
+static void ngx_http_loyalty_replay_forget(ngx_http_loyalty_spool_t *spool,
+    ngx_http_loyalty_segment_t *segment);
 
 
 ngx_int_t
 ngx_http_loyalty_spool_next(ngx_http_loyalty_spool_t *spool, u_char *record,
-    size_t *size)
+    size_t *size, uint64_t *number)
 {
     loyalty_record_t  found;
 
-    if (!ngx_http_loyalty_spool_mine(spool)
-        || ngx_queue_empty(&spool->segments)
-        || (spool->in == NGX_INVALID_FILE
-            && ngx_http_loyalty_replay_open(spool) != NGX_OK))
-    {
-        return NGX_DECLINED;
-    }
-
     for ( ;; ) {
+
+        if (spool->reading == NULL
+            && ngx_http_loyalty_replay_open(spool) != NGX_OK)
+        {
+            return NGX_DECLINED;
+        }
 
         switch (loyalty_spool_next(spool->pos, spool->last - spool->pos,
                                    spool->eof, &found))
@@ -44,8 +45,12 @@ ngx_http_loyalty_spool_next(ngx_http_loyalty_spool_t *spool, u_char *record,
         case LOYALTY_SPOOL_RECORD:
             ngx_memcpy(record, spool->pos, found.size);
             *size = found.size;
+            *number = spool->reading->number;
+
             spool->pos += found.size;
+            spool->reading->waiting++;
             spool->waiting++;
+
             return NGX_OK;
 
         case LOYALTY_SPOOL_DAMAGED:
@@ -54,25 +59,11 @@ ngx_http_loyalty_spool_next(ngx_http_loyalty_spool_t *spool, u_char *record,
 
         default: /* LOYALTY_SPOOL_MORE */
 
-            if (!spool->eof) {
+            if (spool->eof) {
+                ngx_http_loyalty_replay_over(spool);
 
-                if (ngx_http_loyalty_replay_read(spool) != NGX_OK) {
-                    return NGX_DECLINED;
-                }
-
-                break;
-            }
-
-            if (spool->waiting) {
-                return NGX_DECLINED;
-            }
-
-            ngx_http_loyalty_replay_end(spool, 0);
-
-            if (ngx_queue_empty(&spool->segments)
-                || ngx_http_loyalty_replay_open(spool) != NGX_OK)
-            {
-                return NGX_DECLINED;
+            } else if (ngx_http_loyalty_replay_read(spool) != NGX_OK) {
+                ngx_http_loyalty_replay_bad(spool, "pread()");
             }
         }
     }
@@ -80,69 +71,84 @@ ngx_http_loyalty_spool_next(ngx_http_loyalty_spool_t *spool, u_char *record,
 
 
 void
-ngx_http_loyalty_spool_done(ngx_http_loyalty_spool_t *spool,
-    ngx_uint_t opened)
+ngx_http_loyalty_spool_done(ngx_http_loyalty_spool_t *spool, uint64_t number)
 {
+    ngx_queue_t                 *q;
+    ngx_http_loyalty_segment_t  *segment;
+
     ngx_http_loyalty_stat(spool->program, NGX_HTTP_LOYALTY_STAT_REPLAYED, 1);
 
-    /* a file that could not be read to its end was put aside meanwhile */
+    /* one that could not be read to its end is there no more */
 
-    if (spool->in == NGX_INVALID_FILE || spool->opened != opened) {
-        return;
-    }
+    for (q = ngx_queue_head(&spool->segments);
+         q != ngx_queue_sentinel(&spool->segments);
+         q = ngx_queue_next(q))
+    {
+        segment = ngx_queue_data(q, ngx_http_loyalty_segment_t, queue);
 
-    spool->waiting--;
+        if (segment->number == number) {
+            segment->waiting--;
+            spool->waiting--;
 
-    /* the file's end is seen by who asks for the next record: now, or there
-       might be nobody to ask */
+            if (segment->over && segment->waiting == 0) {
+                ngx_http_loyalty_replay_delete(spool, segment);
+            }
 
-    if (spool->waiting == 0 && spool->eof && spool->pos == spool->last) {
-        ngx_http_loyalty_replay_end(spool, 0);
+            return;
+        }
     }
 }
 
 
-static ngx_http_loyalty_segment_t *
-ngx_http_loyalty_replay_segment(ngx_http_loyalty_spool_t *spool)
-{
-    return ngx_queue_data(ngx_queue_head(&spool->segments),
-                          ngx_http_loyalty_segment_t, queue);
-}
-
+/* the first one that was not read; NGX_DECLINED: all were */
 
 static ngx_int_t
 ngx_http_loyalty_replay_open(ngx_http_loyalty_spool_t *spool)
 {
     u_char                       name[NGX_MAX_PATH];
+    ngx_queue_t                 *q;
     ngx_http_loyalty_segment_t  *segment;
 
-    segment = ngx_http_loyalty_replay_segment(spool);
+    segment = NULL;
 
-    if (&segment->queue == ngx_queue_last(&spool->segments)) {
+    for (q = ngx_queue_head(&spool->segments);
+         q != ngx_queue_sentinel(&spool->segments);
+         q = ngx_queue_next(q))
+    {
+        segment = ngx_queue_data(q, ngx_http_loyalty_segment_t, queue);
+
+        if (!segment->over) {
+            break;
+        }
+    }
+
+    if (q == ngx_queue_sentinel(&spool->segments)) {
+        return NGX_DECLINED;
+    }
+
+    if (q == ngx_queue_last(&spool->segments)) {
         ngx_http_loyalty_spool_seal(spool);
     }
 
     ngx_http_loyalty_spool_name(spool->conf, &spool->program->name,
                                 segment->number, name);
 
-    spool->in = ngx_open_file(name, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
-
-    spool->opened++;
+    spool->reading = segment;
     spool->offset = 0;
     spool->pos = spool->read;
     spool->last = spool->read;
     spool->eof = 0;
-    spool->waiting = 0;
+
+    spool->in = ngx_open_file(name, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
 
     if (spool->in == NGX_INVALID_FILE) {
-        ngx_http_loyalty_spool_failed(spool, ngx_errno, ngx_open_file_n,
-                                      segment->number);
-        ngx_http_loyalty_replay_end(spool, 1);
-        return NGX_ERROR;
+        ngx_http_loyalty_replay_bad(spool, ngx_open_file_n);
+        return NGX_DECLINED;
     }
 
     if (ngx_http_loyalty_replay_read(spool) != NGX_OK) {
-        return NGX_ERROR;
+        ngx_http_loyalty_replay_bad(spool, "pread()");
+        return NGX_DECLINED;
     }
 
     /* what has no head is read all the same: its records are told from what
@@ -164,9 +170,8 @@ ngx_http_loyalty_replay_open(ngx_http_loyalty_spool_t *spool)
 static ngx_int_t
 ngx_http_loyalty_replay_read(ngx_http_loyalty_spool_t *spool)
 {
-    size_t                       room;
-    ssize_t                      n;
-    ngx_http_loyalty_segment_t  *segment;
+    size_t   room;
+    ssize_t  n;
 
     spool->last = ngx_movemem(spool->read, spool->pos,
                               spool->last - spool->pos);
@@ -177,11 +182,6 @@ ngx_http_loyalty_replay_read(ngx_http_loyalty_spool_t *spool)
     n = pread(spool->in, spool->last, room, spool->offset);
 
     if (n == -1) {
-        segment = ngx_http_loyalty_replay_segment(spool);
-
-        ngx_http_loyalty_spool_failed(spool, ngx_errno, "pread()",
-                                      segment->number);
-        ngx_http_loyalty_replay_end(spool, 1);
         return NGX_ERROR;
     }
 
@@ -196,10 +196,6 @@ ngx_http_loyalty_replay_read(ngx_http_loyalty_spool_t *spool)
 static void
 ngx_http_loyalty_replay_damaged(ngx_http_loyalty_spool_t *spool, size_t size)
 {
-    ngx_http_loyalty_segment_t  *segment;
-
-    segment = ngx_http_loyalty_replay_segment(spool);
-
     ngx_http_loyalty_stat(spool->program, NGX_HTTP_LOYALTY_STAT_OBS_DAMAGED,
                           1);
 
@@ -207,71 +203,112 @@ ngx_http_loyalty_replay_damaged(ngx_http_loyalty_spool_t *spool, size_t size)
                   "loyalty program \"%V\": %uz bytes at %O of the file %uxL "
                   "of the spool \"%V\" are no observed event",
                   &spool->program->name, size,
-                  spool->offset - (spool->last - spool->pos), segment->number,
-                  &spool->conf->path->name);
+                  spool->offset - (spool->last - spool->pos),
+                  spool->reading->number, &spool->conf->path->name);
 
     spool->pos += size;
 }
 
 
-/* the first file is done with; keep: it cannot be read and is put aside */
+/* all of it has been read */
 
 static void
-ngx_http_loyalty_replay_end(ngx_http_loyalty_spool_t *spool, ngx_uint_t keep)
+ngx_http_loyalty_replay_over(ngx_http_loyalty_spool_t *spool)
 {
-    u_char                       name[NGX_MAX_PATH];
-    u_char                       aside[NGX_MAX_PATH];
     ngx_http_loyalty_segment_t  *segment;
 
-    segment = ngx_http_loyalty_replay_segment(spool);
+    segment = spool->reading;
+    segment->over = 1;
+
+    ngx_http_loyalty_spool_close(spool);
+
+    if (segment->waiting == 0) {
+        ngx_http_loyalty_replay_delete(spool, segment);
+    }
+}
+
+
+static void
+ngx_http_loyalty_replay_delete(ngx_http_loyalty_spool_t *spool,
+    ngx_http_loyalty_segment_t *segment)
+{
+    u_char  name[NGX_MAX_PATH];
 
     ngx_http_loyalty_spool_name(spool->conf, &spool->program->name,
                                 segment->number, name);
 
-    if (keep) {
-        (void) ngx_sprintf(aside, "%s.bad%Z", name);
-
-        if (ngx_rename_file(name, aside) == NGX_FILE_ERROR
-            && ngx_errno != NGX_ENOENT)
-        {
-            ngx_log_error(NGX_LOG_CRIT, spool->log, ngx_errno,
-                          ngx_rename_file_n " \"%s\" to \"%s\" failed", name,
-                          aside);
-        }
-
-    } else if (ngx_delete_file(name) == NGX_FILE_ERROR
-               && ngx_errno != NGX_ENOENT)
-    {
+    if (ngx_delete_file(name) == NGX_FILE_ERROR && ngx_errno != NGX_ENOENT) {
         ngx_log_error(NGX_LOG_CRIT, spool->log, ngx_errno,
                       ngx_delete_file_n " \"%s\" failed", name);
     }
 
+    ngx_http_loyalty_replay_forget(spool, segment);
+}
+
+
+/* what is being read cannot be: it is put aside, for people to look at */
+
+static void
+ngx_http_loyalty_replay_bad(ngx_http_loyalty_spool_t *spool, const char *what)
+{
+    u_char                       name[NGX_MAX_PATH], bad[NGX_MAX_PATH];
+    ngx_http_loyalty_segment_t  *segment;
+
+    segment = spool->reading;
+
+    ngx_http_loyalty_spool_failed(spool, ngx_errno, what, segment->number);
+
+    /* the directory may come back, with all that is in it */
+
+    spool->known = 0;
+
+    ngx_http_loyalty_spool_name(spool->conf, &spool->program->name,
+                                segment->number, name);
+
+    (void) ngx_sprintf(bad, "%s.bad%Z", name);
+
+    if (ngx_rename_file(name, bad) == NGX_FILE_ERROR
+        && ngx_errno != NGX_ENOENT)
+    {
+        ngx_log_error(NGX_LOG_CRIT, spool->log, ngx_errno,
+                      ngx_rename_file_n " \"%s\" to \"%s\" failed", name, bad);
+    }
+
+    ngx_http_loyalty_spool_close(spool);
+    ngx_http_loyalty_replay_forget(spool, segment);
+}
+
+
+static void
+ngx_http_loyalty_replay_forget(ngx_http_loyalty_spool_t *spool,
+    ngx_http_loyalty_segment_t *segment)
+{
     ngx_queue_remove(&segment->queue);
+
     spool->bytes -= segment->size;
+    spool->waiting -= segment->waiting;
     spool->full = 0;
+
     ngx_free(segment);
 
-    ngx_http_loyalty_spool_rewind(spool);
     ngx_http_loyalty_spool_tell(spool);
 }
 
 
 void
-ngx_http_loyalty_spool_rewind(ngx_http_loyalty_spool_t *spool)
+ngx_http_loyalty_spool_close(ngx_http_loyalty_spool_t *spool)
 {
-    if (spool->in != NGX_INVALID_FILE) {
+    spool->reading = NULL;
 
-        if (ngx_close_file(spool->in) == NGX_FILE_ERROR) {
-            ngx_log_error(NGX_LOG_ALERT, spool->log, ngx_errno,
-                          ngx_close_file_n " of a file of the spool \"%V\" "
-                          "failed", &spool->conf->path->name);
-        }
-
-        spool->in = NGX_INVALID_FILE;
+    if (spool->in == NGX_INVALID_FILE) {
+        return;
     }
 
-    spool->pos = spool->read;
-    spool->last = spool->read;
-    spool->eof = 0;
-    spool->waiting = 0;
+    if (ngx_close_file(spool->in) == NGX_FILE_ERROR) {
+        ngx_log_error(NGX_LOG_ALERT, spool->log, ngx_errno,
+                      ngx_close_file_n " of a file of the spool \"%V\" failed",
+                      &spool->conf->path->name);
+    }
+
+    spool->in = NGX_INVALID_FILE;
 }

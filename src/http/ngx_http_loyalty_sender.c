@@ -10,9 +10,9 @@
  * their order; while nothing is answered the sender pauses, for longer each
  * time up to a second.
  *
- * An event that Redis itself fails on, while others pass, must not hold them
- * up: after some tries it is set aside and tried once in a while, and is given
- * up at last.
+ * An event that Redis itself fails on must not hold up others: after some
+ * tries it is set aside and tried once in a while.  When it has failed more
+ * often, and others have passed, it is given up.
  *
  * Its timers are cancelable: a worker that leaves stays for what is under way,
  * whose deadlines redis/ keeps, and leaves the rest to those that follow.
@@ -46,6 +46,8 @@ static void ngx_http_loyalty_sender_failed(
 static void ngx_http_loyalty_sender_aside(
     ngx_http_loyalty_sending_t *sending);
 static void ngx_http_loyalty_sender_answered(
+    ngx_http_loyalty_sender_t *sender);
+static uint64_t *ngx_http_loyalty_sender_trouble(
     ngx_http_loyalty_sender_t *sender);
 static void ngx_http_loyalty_sender_wait(ngx_http_loyalty_sender_t *sender);
 
@@ -118,6 +120,32 @@ ngx_http_loyalty_sender_init(ngx_cycle_t *cycle,
     observing->sender = sender;
 
     return ngx_http_loyalty_spooler_init(cycle, sender);
+}
+
+
+/* operations are gone by now, and their handlers will not be called */
+
+void
+ngx_http_loyalty_sender_exit(ngx_http_loyalty_observing_t *observing)
+{
+    ngx_http_loyalty_sender_t  *sender;
+
+    sender = observing->sender;
+
+    if (sender == NULL) {
+        return;
+    }
+
+    observing->sender = NULL;
+
+    if (sender->spool != NULL) {
+        ngx_http_loyalty_spool_release(sender->spool);
+    }
+
+    if (sender->records != NULL) {
+        ngx_free(sender->records);
+        sender->records = NULL;
+    }
 }
 
 
@@ -216,8 +244,7 @@ ngx_http_loyalty_sender_next(ngx_http_loyalty_sender_t *sender)
         sending->record = sender->records
                           + (sending - sender->sending) * LOYALTY_RECORD;
         rc = ngx_http_loyalty_spool_next(sender->spool, sending->record,
-                                         &sending->size);
-        sending->opened = sender->spool->opened;
+                                         &sending->size, &sending->number);
     }
 
     if (rc != NGX_OK
@@ -358,7 +385,7 @@ static void
 ngx_http_loyalty_sender_done(ngx_http_loyalty_sending_t *sending)
 {
     if (sending->backlog == NULL) {
-        ngx_http_loyalty_spool_done(sending->sender->spool, sending->opened);
+        ngx_http_loyalty_spool_done(sending->sender->spool, sending->number);
 
     } else {
         (void) loyalty_ring_done(sending->backlog->ring->ring, sending->slot,
@@ -372,6 +399,12 @@ ngx_http_loyalty_sender_done(ngx_http_loyalty_sending_t *sending)
 void
 ngx_http_loyalty_sender_drop(ngx_http_loyalty_sending_t *sending)
 {
+    if (sending->aside && sending->backlog == NULL
+        && sending->sender->spool->aside)
+    {
+        sending->sender->spool->aside--;
+    }
+
     ngx_queue_remove(&sending->queue);
     ngx_queue_insert_head(&sending->sender->free, &sending->queue);
 
@@ -436,15 +469,21 @@ ngx_http_loyalty_sender_failed(ngx_http_loyalty_sending_t *sending,
 
     sender = sending->sender;
 
+    if (sending->backlog == NULL && sending->number == 0) {
+
+        /* the spool has become another's, and this with it */
+
+        ngx_http_loyalty_sender_drop(sending);
+        return;
+    }
+
     if (status == NGX_HTTP_LOYALTY_FAILED) {
 
         if (sending->tries++ == 0) {
             sending->answers = sender->answers;
         }
 
-        if (sending->tries >= NGX_HTTP_LOYALTY_SENDER_TRIES
-            && sender->answers != sending->answers)
-        {
+        if (sending->tries >= NGX_HTTP_LOYALTY_SENDER_TRIES) {
             ngx_http_loyalty_sender_aside(sending);
             return;
         }
@@ -454,15 +493,26 @@ ngx_http_loyalty_sender_failed(ngx_http_loyalty_sending_t *sending,
 }
 
 
-/* others pass, this one does not */
+/* when others pass and this one does not, it never will */
 
 static void
 ngx_http_loyalty_sender_aside(ngx_http_loyalty_sending_t *sending)
 {
-    if (sending->tries >= NGX_HTTP_LOYALTY_SENDER_GIVEN_UP) {
+    ngx_http_loyalty_sender_t  *sender;
+
+    sender = sending->sender;
+
+    if (sending->tries >= NGX_HTTP_LOYALTY_SENDER_GIVEN_UP
+        && sender->answers != sending->answers)
+    {
         ngx_http_loyalty_sender_refused(sending,
                                         NGX_HTTP_LOYALTY_REFUSE_FAILED);
         return;
+    }
+
+    if (!sending->aside && sending->backlog == NULL) {
+        sender->spool->aside++;
+        ngx_http_loyalty_spool_tell(sender->spool);
     }
 
     sending->aside = 1;
@@ -473,54 +523,55 @@ ngx_http_loyalty_sender_aside(ngx_http_loyalty_sending_t *sending)
 static void
 ngx_http_loyalty_sender_answered(ngx_http_loyalty_sender_t *sender)
 {
+    uint64_t  *trouble;
+
+    trouble = ngx_http_loyalty_sender_trouble(sender);
+
+    if (__atomic_load_n(trouble, __ATOMIC_RELAXED) != 0) {
+        __atomic_store_n(trouble, 0, __ATOMIC_RELAXED);
+    }
+
     sender->answers++;
-
-    ngx_http_loyalty_sender_well(sender);
-}
-
-
-void
-ngx_http_loyalty_sender_well(ngx_http_loyalty_sender_t *sender)
-{
     sender->failures = 0;
 
     if (sender->pause.timer_set) {
         ngx_del_timer(&sender->pause);
     }
+}
 
-    if (sender->away) {
-        sender->away = 0;
 
-        ngx_log_error(NGX_LOG_NOTICE, sender->log, 0,
-                      "loyalty program \"%V\": observed events are sent to "
-                      "redis again",
-                      &sender->observing->program->name);
-    }
+/* since when nobody has been answered, of all workers; 0: somebody was */
+
+static uint64_t *
+ngx_http_loyalty_sender_trouble(ngx_http_loyalty_sender_t *sender)
+{
+    ngx_http_loyalty_ring_t  **own;
+
+    own = sender->observing->rings.elts;
+
+    return &own[0]->ring->user[NGX_HTTP_LOYALTY_RING_TROUBLE];
 }
 
 
 static void
 ngx_http_loyalty_sender_wait(ngx_http_loyalty_sender_t *sender)
 {
-    ngx_msec_t  pause;
+    uint64_t    *trouble;
+    ngx_msec_t   pause;
 
     if (sender->pause.timer_set) {
         return;
     }
 
-    if (sender->failures++ == 0) {
-        sender->trouble = ngx_current_msec;
+    trouble = ngx_http_loyalty_sender_trouble(sender);
+
+    if (__atomic_load_n(trouble, __ATOMIC_RELAXED) == 0) {
+        __atomic_store_n(trouble, (uint64_t) ngx_current_msec | 1,
+                         __ATOMIC_RELAXED);
     }
 
-    if (!sender->away
-        && ngx_current_msec - sender->trouble
-           >= NGX_HTTP_LOYALTY_SENDER_AWAY)
-    {
-        sender->away = 1;
-
-        ngx_log_error(NGX_LOG_WARN, sender->log, 0,
-                      "loyalty program \"%V\": observed events wait for redis",
-                      &sender->observing->program->name);
+    if (sender->failures++ == 0) {
+        sender->trouble = ngx_current_msec;
     }
 
     pause = NGX_HTTP_LOYALTY_SENDER_PAUSE

@@ -21,8 +21,7 @@ typedef struct {
     ngx_http_loyalty_sender_t    *sender;
     ngx_http_loyalty_backlog_t   *backlog;        /* NULL: of the spool */
     uint32_t                      slot;           /* in the ring */
-    ngx_uint_t                    opened;         /* of the spool, as in
-                                                     replay.c */
+    uint64_t                      number;         /* of a file of the spool */
     u_char                       *record;         /* where it then is */
     size_t                        size;
     ngx_uint_t                    tries;
@@ -56,11 +55,12 @@ struct ngx_http_loyalty_sender_s {
     ngx_uint_t                    answers;
     ngx_uint_t                    failures;       /* since the last answer */
     ngx_msec_t                    trouble;        /* since when */
+    ngx_msec_t                    rest;           /* since when another may be
+                                                     the spooler, or 0 */
     uint64_t                      spooler;        /* the last one seen */
     unsigned                      spooling:1;     /* which lives */
     unsigned                      holding:1;      /* nothing is sent from the
                                                      ring: it is moved */
-    unsigned                      away:1;         /* as it was logged */
 };
 
 
@@ -73,10 +73,7 @@ void ngx_http_loyalty_sender_go(ngx_event_t *ev);
 ngx_int_t ngx_http_loyalty_sender_record(ngx_http_loyalty_sending_t *sending,
     loyalty_record_t *record);
 
-/* Redis takes what is sent */
-void ngx_http_loyalty_sender_well(ngx_http_loyalty_sender_t *sender);
-
-/* it is not to be sent, for now; its slot stays as it is */
+/* it is not to be sent, for now; its slot or its file stays as it is */
 void ngx_http_loyalty_sender_drop(ngx_http_loyalty_sending_t *sending);
 
 

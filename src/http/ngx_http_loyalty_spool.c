@@ -75,7 +75,10 @@ ngx_http_loyalty_spool_acquire(ngx_http_loyalty_spool_t *spool)
 
     spool->bytes = 0;
     spool->number = 0;
+    spool->waiting = 0;
+    spool->aside = 0;
     spool->full = 0;
+    spool->acquired = ngx_current_msec;
 
     spool->read = ngx_alloc(NGX_HTTP_LOYALTY_SPOOL_BATCH, spool->log);
 
@@ -185,7 +188,7 @@ ngx_http_loyalty_spool_release(ngx_http_loyalty_spool_t *spool)
     }
 
     ngx_http_loyalty_spool_seal(spool);
-    ngx_http_loyalty_spool_rewind(spool);
+    ngx_http_loyalty_spool_close(spool);
 
     while (!ngx_queue_empty(&spool->segments)) {
         q = ngx_queue_head(&spool->segments);
@@ -214,9 +217,25 @@ ngx_http_loyalty_spool_release(ngx_http_loyalty_spool_t *spool)
 
 
 ngx_uint_t
+ngx_http_loyalty_spool_first(ngx_http_loyalty_spool_t *spool)
+{
+    ngx_http_loyalty_segment_t  *last;
+
+    if (ngx_queue_empty(&spool->segments)) {
+        return 0;
+    }
+
+    last = ngx_queue_data(ngx_queue_last(&spool->segments),
+                          ngx_http_loyalty_segment_t, queue);
+
+    return !last->over || spool->waiting > spool->aside;
+}
+
+
+ngx_uint_t
 ngx_http_loyalty_spool_empty(ngx_http_loyalty_spool_t *spool)
 {
-    return ngx_queue_empty(&spool->segments) && spool->waiting == 0;
+    return ngx_queue_empty(&spool->segments);
 }
 
 
@@ -233,6 +252,9 @@ ngx_http_loyalty_spool_tell(ngx_http_loyalty_spool_t *spool)
                      (uint64_t) spool->bytes, __ATOMIC_RELEASE);
     __atomic_store_n(&user[NGX_HTTP_LOYALTY_RING_SPOOL_FULL],
                      (uint64_t) spool->full, __ATOMIC_RELEASE);
+    __atomic_store_n(&user[NGX_HTTP_LOYALTY_RING_FIRST],
+                     (uint64_t) ngx_http_loyalty_spool_first(spool),
+                     __ATOMIC_RELEASE);
 }
 
 
@@ -348,7 +370,7 @@ ngx_http_loyalty_spool_found(void *data, uint64_t number, off_t size)
 
     ngx_http_loyalty_segment_t  *segment;
 
-    segment = ngx_alloc(sizeof(ngx_http_loyalty_segment_t), spool->log);
+    segment = ngx_calloc(sizeof(ngx_http_loyalty_segment_t), spool->log);
     if (segment == NULL) {
         return NGX_ERROR;
     }

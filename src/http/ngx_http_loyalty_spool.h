@@ -39,6 +39,9 @@ typedef struct {
     ngx_queue_t                   queue;
     uint64_t                      number;
     off_t                         size;
+    ngx_uint_t                    waiting;        /* records that were read and
+                                                     are not done */
+    unsigned                      over:1;         /* there are no others */
 } ngx_http_loyalty_segment_t;
 
 
@@ -54,19 +57,21 @@ typedef struct {
     uint64_t                        number;       /* of the last one */
 
     ngx_fd_t                        out;          /* the last one, open */
-    ngx_fd_t                        in;           /* the first one, open */
+    ngx_fd_t                        in;           /* one of them, open */
+    ngx_http_loyalty_segment_t     *reading;      /* which, or NULL */
     off_t                           offset;       /* of what is read next */
     u_char                         *read;
     u_char                         *pos;
     u_char                         *last;
-    ngx_uint_t                      opened;       /* how many were, by now */
-    ngx_uint_t                      waiting;      /* records of the first one
-                                                     that are not done */
+    ngx_uint_t                      waiting;      /* records that were read and
+                                                     are not done */
+    ngx_uint_t                      aside;        /* of these: set aside */
 
+    ngx_msec_t                      acquired;
     ngx_msec_t                      looked;       /* and found nothing */
     ngx_msec_t                      failed;       /* when a file last did */
     ngx_msec_t                      told;
-    unsigned                        eof:1;        /* of the first one */
+    unsigned                        eof:1;        /* of what is read */
     unsigned                        known:1;      /* looked is a time */
     unsigned                        failing:1;
     unsigned                        full:1;
@@ -90,6 +95,10 @@ void ngx_http_loyalty_spool_release(ngx_http_loyalty_spool_t *spool);
 /* whether there are files at all; they may be another process's */
 ngx_uint_t ngx_http_loyalty_spool_look(ngx_http_loyalty_spool_t *spool);
 
+/* there is something in it that is not set aside: it goes before what is in
+   the ring */
+ngx_uint_t ngx_http_loyalty_spool_first(ngx_http_loyalty_spool_t *spool);
+
 /* nothing is left in it, and nothing of it is under way */
 ngx_uint_t ngx_http_loyalty_spool_empty(ngx_http_loyalty_spool_t *spool);
 
@@ -103,7 +112,7 @@ ngx_int_t ngx_http_loyalty_spool_files(ngx_http_loyalty_spool_conf_t *conf,
     ngx_int_t (*handler)(void *data, uint64_t number, off_t size),
     void *data);
 
-/* for the metrics: what the process that has it says */
+/* for the others: what the process that has it says */
 void ngx_http_loyalty_spool_tell(ngx_http_loyalty_spool_t *spool);
 
 /* a file failed: one line in ten seconds; the next try is in a second */
@@ -134,16 +143,17 @@ ngx_uint_t ngx_http_loyalty_spool_save(ngx_cycle_t *cycle,
 
 /* ---- replay.c ---- */
 
-/* the next record, LOYALTY_RECORD bytes at most; NGX_DECLINED: none now */
+/* the next record, LOYALTY_RECORD bytes at most, and the number of its file;
+   NGX_DECLINED: there is none */
 ngx_int_t ngx_http_loyalty_spool_next(ngx_http_loyalty_spool_t *spool,
-    u_char *record, size_t *size);
+    u_char *record, size_t *size, uint64_t *number);
 
-/* one of those that were read when opened was that is done with */
+/* one of that file is done with */
 void ngx_http_loyalty_spool_done(ngx_http_loyalty_spool_t *spool,
-    ngx_uint_t opened);
+    uint64_t number);
 
-/* forgets what was read and not done */
-void ngx_http_loyalty_spool_rewind(ngx_http_loyalty_spool_t *spool);
+/* the file that is being read is closed */
+void ngx_http_loyalty_spool_close(ngx_http_loyalty_spool_t *spool);
 
 
 #endif /* _NGX_HTTP_LOYALTY_SPOOL_H_INCLUDED_ */

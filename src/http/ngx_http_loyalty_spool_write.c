@@ -116,7 +116,7 @@ ngx_http_loyalty_spool_open(ngx_http_loyalty_spool_t *spool)
     u_char                       name[NGX_MAX_PATH];
     ngx_http_loyalty_segment_t  *segment;
 
-    segment = ngx_alloc(sizeof(ngx_http_loyalty_segment_t), spool->log);
+    segment = ngx_calloc(sizeof(ngx_http_loyalty_segment_t), spool->log);
     if (segment == NULL) {
         return NGX_ERROR;
     }

@@ -2,17 +2,21 @@
  * What becomes of observed events while Redis does not take them: the tick of
  * a sender.
  *
- * Once a second it looks for slots of the ring whose owner is gone.  With a
- * spool there is more to do.  A worker is pressed when Redis has not answered
- * it for a second, or when more than half of the ring is in use, whatever the
- * reason.  A worker that is pressed tries to become the spooler, of which there
- * is one; if another is, it offers its slots, which that one takes.  The
- * spooler, while it is pressed, moves what it has to the spool; and whenever
- * it can send, it sends what is in the spool first.  Until the spool is empty
- * all workers keep what is new in the ring: so the order stays.
+ * Once a second it looks for slots of the ring whose owner is gone.  A worker
+ * that is not answered while others are offers its own to them.
  *
- * This happens twenty times a second, in the meantime nothing is missed: half
- * of the ring is still free when it begins.
+ * With a spool there is more to do.  Workers are pressed when Redis has not
+ * answered any of them for a second, or when more than half of the ring is in
+ * use, whatever the reason.  A worker that is pressed tries to become the
+ * spooler, of which there is one; if another is, it offers its slots, which
+ * that one takes.  The spooler, while it is pressed, moves what it has to the
+ * spool; and whenever it can send, it sends what is in the spool first.  Until
+ * the spool is empty all workers keep what is new in the ring: so the order
+ * stays.  A spooler that is not answered for long lets another try, whose
+ * connection may be better.
+ *
+ * This happens twenty times a second, and more often when the ring is nearly
+ * full: half of it is still free when it begins.
  */
 
 #include "ngx_http_loyalty_sender.h"
@@ -22,11 +26,13 @@
 
 #define NGX_HTTP_LOYALTY_SPOOLER_TICK     1000    /* ms */
 #define NGX_HTTP_LOYALTY_SPOOLER_FAST     50
+#define NGX_HTTP_LOYALTY_SPOOLER_URGENT   5
 #define NGX_HTTP_LOYALTY_SPOOLER_LOOK     60000   /* ms between looks into the
                                                      directory */
 #define NGX_HTTP_LOYALTY_SPOOLER_BATCHES  8       /* in a tick */
 #define NGX_HTTP_LOYALTY_SPOOLER_MOVED    1024    /* in a batch, at most */
-#define NGX_HTTP_LOYALTY_SPOOLER_REMIND   10000   /* ms */
+#define NGX_HTTP_LOYALTY_SPOOLER_TURN     5000    /* ms until another's turn */
+#define NGX_HTTP_LOYALTY_SPOOLER_REST     200     /* ms */
 
 
 /* slots on their way to the spool */
@@ -37,8 +43,21 @@ typedef struct {
 } ngx_http_loyalty_moved_t;
 
 
+static void ngx_http_loyalty_spooler_say(ngx_http_loyalty_sender_t *sender);
+static ngx_msec_t ngx_http_loyalty_spooler_work(
+    ngx_http_loyalty_sender_t *sender);
+static ngx_uint_t ngx_http_loyalty_spooler_turn(
+    ngx_http_loyalty_sender_t *sender);
+static ngx_uint_t ngx_http_loyalty_spooler_rests(
+    ngx_http_loyalty_sender_t *sender);
+static ngx_uint_t ngx_http_loyalty_spooler_urgent(
+    ngx_http_loyalty_sender_t *sender);
 static ngx_uint_t ngx_http_loyalty_spooler_pressed(
-    ngx_http_loyalty_sender_t *sender, ngx_uint_t other);
+    ngx_http_loyalty_sender_t *sender);
+static ngx_uint_t ngx_http_loyalty_spooler_away(
+    ngx_http_loyalty_sender_t *sender);
+static ngx_uint_t ngx_http_loyalty_spooler_alone(
+    ngx_http_loyalty_sender_t *sender);
 static ngx_uint_t ngx_http_loyalty_spooler_other(
     ngx_http_loyalty_sender_t *sender, ngx_uint_t look);
 static ngx_uint_t ngx_http_loyalty_spooler_wanted(
@@ -86,56 +105,22 @@ ngx_http_loyalty_spooler_init(ngx_cycle_t *cycle,
 void
 ngx_http_loyalty_spooler_tick(ngx_event_t *ev)
 {
-    ngx_uint_t                  pressed, other;
     ngx_msec_t                  next;
-    ngx_http_loyalty_spool_t   *spool;
     ngx_http_loyalty_sender_t  *sender;
 
     sender = ev->data;
-    spool = sender->spool;
     next = NGX_HTTP_LOYALTY_SPOOLER_TICK;
 
-    if (spool == NULL) {
-        ngx_http_loyalty_spooler_adopt(sender);
+    ngx_http_loyalty_spooler_say(sender);
+
+    if (sender->spool != NULL) {
+        next = ngx_http_loyalty_spooler_work(sender);
+
+    } else if (ngx_http_loyalty_spooler_alone(sender)) {
+        ngx_http_loyalty_spooler_offer(sender);
 
     } else {
-        other = ngx_http_loyalty_spooler_other(sender, 1);
-        pressed = ngx_http_loyalty_spooler_pressed(sender, other);
-
-        if (ngx_exiting) {
-            ngx_http_loyalty_spooler_leave(sender);
-
-        } else if (!other && ngx_http_loyalty_spooler_wanted(sender, pressed))
-        {
-            ngx_http_loyalty_spooler_become(sender);
-        }
-
-        if (!other) {
-            ngx_http_loyalty_spooler_adopt(sender);
-
-        } else if (pressed) {
-            ngx_http_loyalty_spooler_offer(sender);
-        }
-
-        if (ngx_http_loyalty_spool_mine(spool)) {
-
-            if (pressed) {
-                ngx_http_loyalty_spooler_move(sender);
-
-            } else if (ngx_http_loyalty_spool_empty(spool)) {
-                ngx_http_loyalty_spool_release(spool);
-            }
-        }
-
-        sender->holding = pressed
-                          && (other || (ngx_http_loyalty_spool_mine(spool)
-                                        && !spool->failing && !spool->full));
-
-        if (pressed || ngx_http_loyalty_spool_mine(spool)
-            || ngx_http_loyalty_spooler_first(sender))
-        {
-            next = NGX_HTTP_LOYALTY_SPOOLER_FAST;
-        }
+        ngx_http_loyalty_spooler_adopt(sender);
     }
 
     ngx_http_loyalty_sender_go(&sender->go);
@@ -144,49 +129,204 @@ ngx_http_loyalty_spooler_tick(ngx_event_t *ev)
 }
 
 
+/* once for all workers */
+
+static void
+ngx_http_loyalty_spooler_say(ngx_http_loyalty_sender_t *sender)
+{
+    ngx_uint_t                 away;
+    ngx_atomic_t              *told;
+    ngx_http_loyalty_ring_t  **own;
+
+    own = sender->observing->rings.elts;
+    told = (ngx_atomic_t *) &own[0]->ring->user[NGX_HTTP_LOYALTY_RING_TOLD];
+
+    away = ngx_http_loyalty_spooler_away(sender);
+
+    if (*told == away || !ngx_atomic_cmp_set(told, !away, away)) {
+        return;
+    }
+
+    if (away) {
+        ngx_log_error(NGX_LOG_WARN, sender->log, 0,
+                      "loyalty program \"%V\": observed events wait for redis",
+                      &sender->observing->program->name);
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_NOTICE, sender->log, 0,
+                  "loyalty program \"%V\": observed events are sent to redis "
+                  "again", &sender->observing->program->name);
+}
+
+
+/* ms to the next time */
+
+static ngx_msec_t
+ngx_http_loyalty_spooler_work(ngx_http_loyalty_sender_t *sender)
+{
+    ngx_uint_t                 pressed, other;
+    ngx_http_loyalty_spool_t  *spool;
+
+    spool = sender->spool;
+
+    if (ngx_exiting || ngx_http_loyalty_spooler_turn(sender)
+        || ngx_http_loyalty_spooler_alone(sender))
+    {
+        ngx_http_loyalty_spooler_leave(sender);
+    }
+
+    other = ngx_http_loyalty_spooler_other(sender, 1);
+    pressed = ngx_http_loyalty_spooler_pressed(sender);
+
+    if (!other && !ngx_exiting
+        && ngx_http_loyalty_spooler_wanted(sender, pressed))
+    {
+        ngx_http_loyalty_spooler_become(sender);
+    }
+
+    if ((other && pressed) || ngx_http_loyalty_spooler_alone(sender)) {
+        ngx_http_loyalty_spooler_offer(sender);
+
+    } else if (!other) {
+        ngx_http_loyalty_spooler_adopt(sender);
+    }
+
+    if (ngx_http_loyalty_spool_mine(spool)) {
+
+        if (pressed) {
+            ngx_http_loyalty_spooler_move(sender);
+
+        } else if (ngx_http_loyalty_spool_empty(spool)) {
+            ngx_http_loyalty_spool_release(spool);
+        }
+    }
+
+    if (ngx_http_loyalty_spool_mine(spool)) {
+        ngx_http_loyalty_spool_tell(spool);
+    }
+
+    sender->holding = pressed
+                      && (other || ngx_http_loyalty_spooler_rests(sender)
+                          || (ngx_http_loyalty_spool_mine(spool)
+                              && !spool->failing && !spool->full));
+
+    if (!pressed && !ngx_http_loyalty_spool_mine(spool)
+        && !ngx_http_loyalty_spooler_first(sender))
+    {
+        return NGX_HTTP_LOYALTY_SPOOLER_TICK;
+    }
+
+    return ngx_http_loyalty_spooler_urgent(sender)
+           ? NGX_HTTP_LOYALTY_SPOOLER_URGENT : NGX_HTTP_LOYALTY_SPOOLER_FAST;
+}
+
+
+/* the spool is ours, and nobody is answered: it is another's turn */
+
+static ngx_uint_t
+ngx_http_loyalty_spooler_turn(ngx_http_loyalty_sender_t *sender)
+{
+    return ngx_http_loyalty_spool_mine(sender->spool)
+           && sender->failures
+           && ngx_http_loyalty_spooler_away(sender)
+           && ngx_current_msec - sender->spool->acquired
+              >= NGX_HTTP_LOYALTY_SPOOLER_TURN;
+}
+
+
 void
 ngx_http_loyalty_spooler_added(ngx_http_loyalty_sender_t *sender)
 {
+    ngx_msec_t       soon;
     loyalty_ring_t  *ring;
 
     ring = sender->spool->ring;
 
-    if (loyalty_ring_used(ring) * 2 <= (int64_t) ring->nslots
-        || (ngx_msec_int_t) (sender->tick.timer.key - ngx_current_msec)
-           <= NGX_HTTP_LOYALTY_SPOOLER_FAST)
+    if (loyalty_ring_used(ring) * 2 <= (int64_t) ring->nslots) {
+        return;
+    }
+
+    soon = ngx_http_loyalty_spooler_urgent(sender)
+           ? NGX_HTTP_LOYALTY_SPOOLER_URGENT : NGX_HTTP_LOYALTY_SPOOLER_FAST;
+
+    if ((ngx_msec_int_t) (sender->tick.timer.key - ngx_current_msec)
+        <= (ngx_msec_int_t) soon)
     {
         return;
     }
 
     ngx_del_timer(&sender->tick);
-    ngx_add_timer(&sender->tick, NGX_HTTP_LOYALTY_SPOOLER_FAST);
+    ngx_add_timer(&sender->tick, soon);
+}
+
+
+/* it was the spooler, and lets another be it */
+
+static ngx_uint_t
+ngx_http_loyalty_spooler_rests(ngx_http_loyalty_sender_t *sender)
+{
+    return sender->rest
+           && ngx_current_msec - sender->rest < NGX_HTTP_LOYALTY_SPOOLER_REST;
+}
+
+
+/* there is hardly any room left */
+
+static ngx_uint_t
+ngx_http_loyalty_spooler_urgent(ngx_http_loyalty_sender_t *sender)
+{
+    loyalty_ring_t            *ring;
+    ngx_http_loyalty_ring_t  **own;
+
+    own = sender->observing->rings.elts;
+    ring = own[0]->ring;
+
+    return loyalty_ring_used(ring) * 4 > (int64_t) ring->nslots * 3;
 }
 
 
 static ngx_uint_t
-ngx_http_loyalty_spooler_pressed(ngx_http_loyalty_sender_t *sender,
-    ngx_uint_t other)
+ngx_http_loyalty_spooler_pressed(ngx_http_loyalty_sender_t *sender)
 {
     loyalty_ring_t  *ring;
 
     ring = sender->spool->ring;
 
-    if (loyalty_ring_used(ring) * 2 > (int64_t) ring->nslots) {
-        return 1;
-    }
+    return loyalty_ring_used(ring) * 2 > (int64_t) ring->nslots
+           || ngx_http_loyalty_spooler_away(sender);
+}
 
-    /* a worker that sends nothing is not answered: what another has sent of
-       the spool shows that Redis is there */
 
-    if (other && sender->failures
-        && ring->user[NGX_HTTP_LOYALTY_RING_BYTES] == 0)
-    {
-        ngx_http_loyalty_sender_well(sender);
-    }
+/* nobody has been answered for a while */
 
+static ngx_uint_t
+ngx_http_loyalty_spooler_away(ngx_http_loyalty_sender_t *sender)
+{
+    uint64_t                   since;
+    ngx_http_loyalty_ring_t  **own;
+
+    own = sender->observing->rings.elts;
+
+    since = __atomic_load_n(&own[0]->ring
+                                   ->user[NGX_HTTP_LOYALTY_RING_TROUBLE],
+                            __ATOMIC_RELAXED);
+
+    return since != 0
+           && (ngx_msec_int_t) (ngx_current_msec - (ngx_msec_t) since)
+              >= NGX_HTTP_LOYALTY_SENDER_AWAY;
+}
+
+
+/* this one has not, but others have */
+
+static ngx_uint_t
+ngx_http_loyalty_spooler_alone(ngx_http_loyalty_sender_t *sender)
+{
     return sender->failures
            && ngx_current_msec - sender->trouble
-              >= NGX_HTTP_LOYALTY_SENDER_AWAY;
+              >= NGX_HTTP_LOYALTY_SENDER_AWAY
+           && !ngx_http_loyalty_spooler_away(sender);
 }
 
 
@@ -224,11 +364,11 @@ ngx_http_loyalty_spooler_first(ngx_http_loyalty_sender_t *sender)
     }
 
     if (ngx_http_loyalty_spool_mine(sender->spool)) {
-        return !ngx_http_loyalty_spool_empty(sender->spool);
+        return ngx_http_loyalty_spool_first(sender->spool);
     }
 
     return __atomic_load_n(&sender->spool->ring
-                                   ->user[NGX_HTTP_LOYALTY_RING_BYTES],
+                                   ->user[NGX_HTTP_LOYALTY_RING_FIRST],
                            __ATOMIC_ACQUIRE)
            != 0
            && ngx_http_loyalty_spooler_other(sender, 0);
@@ -245,7 +385,9 @@ ngx_http_loyalty_spooler_wanted(ngx_http_loyalty_sender_t *sender,
 
     spool = sender->spool;
 
-    if (ngx_http_loyalty_spool_mine(spool)) {
+    if (ngx_http_loyalty_spool_mine(spool)
+        || ngx_http_loyalty_spooler_rests(sender))
+    {
         return 0;
     }
 
@@ -278,7 +420,8 @@ ngx_http_loyalty_spooler_become(ngx_http_loyalty_sender_t *sender)
 }
 
 
-/* a worker that leaves: those that stay have the spool at once */
+/* others have the spool at once; what of it is under way comes to nothing
+   here */
 
 static void
 ngx_http_loyalty_spooler_leave(ngx_http_loyalty_sender_t *sender)
@@ -297,12 +440,22 @@ ngx_http_loyalty_spooler_leave(ngx_http_loyalty_sender_t *sender)
         next = ngx_queue_next(q);
         sending = ngx_queue_data(q, ngx_http_loyalty_sending_t, queue);
 
-        if (!sending->flying && sending->backlog == NULL) {
+        if (sending->backlog != NULL) {
+            continue;
+        }
+
+        if (sending->flying) {
+            sending->number = 0;
+            sending->aside = 0;
+
+        } else {
             ngx_http_loyalty_sender_drop(sending);
         }
     }
 
     ngx_http_loyalty_spool_release(sender->spool);
+
+    sender->rest = ngx_current_msec;
 }
 
 
@@ -452,11 +605,9 @@ ngx_http_loyalty_spooler_take(ngx_http_loyalty_sender_t *sender,
 {
     ngx_uint_t                   i, urgent;
     ngx_queue_t                 *q;
-    loyalty_ring_t              *ring;
     ngx_http_loyalty_sending_t  *sending;
 
-    ring = sender->spool->ring;
-    urgent = loyalty_ring_used(ring) * 4 > (int64_t) ring->nslots * 3;
+    urgent = ngx_http_loyalty_spooler_urgent(sender);
 
     for (q = ngx_queue_head(&sender->sent);
          q != ngx_queue_sentinel(&sender->sent);

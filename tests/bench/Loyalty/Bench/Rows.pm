@@ -21,6 +21,7 @@ use utf8;
 use Loyalty::Bench::Machine;
 use Loyalty::Bench::Members;
 use Loyalty::Bench::Profile;
+use Loyalty::Bench::Shop;
 
 my $MAIN = 'everysec';          # the durability that goals are about
 my $BATCHES = 40;               # of 1,000 events, for each number of members
@@ -102,6 +103,19 @@ my @ROWS = (
       how => 'Single events that are due at equal distances, half as many a'
           . ' second as the row of single events found; the time since an'
           . ' event was due.' },
+
+    { name => 'observe', figure => 'p99 of a shop, observed against not',
+      goal => ['≤', 1.1], runs => [], measure => \&observe,
+      backend => 'slow', value => sub { $_[0] / $_[1] },
+      how => 'Pages of a backend of 15 to 25 ms, at half of what can be'
+          . ' answered and decided, with loyalty_observe and without; Redis'
+          . ' is there / stalled / gone.' },
+
+    { name => 'observe-fast', figure => 'p99 of a fast shop, more in ms',
+      goal => ['≤', 1], runs => [], measure => \&observe,
+      backend => 'fast', value => sub { $_[0] - $_[1] },
+      how => 'The same with a backend that answers at once: the difference'
+          . ' of the two.' },
 );
 
 
@@ -424,6 +438,36 @@ sub latency {
     }
 
     return (cells => \%cells, details => \@details);
+}
+
+
+# the medians of rounds in which both were measured, for each state of Redis
+sub observe {
+    my ($self, $row) = @_;
+    my $shop = $self->{shop} //= Loyalty::Bench::Shop->new($self->{bench});
+
+    return (cell => '', reached => 'not measured',
+            details => [ $shop->{missing} ]) if defined $shop->{missing};
+
+    my %p99 = $shop->measure($row->{backend});
+    my (@values, @details);
+
+    for my $state (qw(there stalled gone)) {
+        my ($seen, $plain) = @{$p99{$state}}{qw(seen plain)};
+        my @each = map { $row->{value}->($seen->[$_], $plain->[$_]) }
+                   0 .. $#$seen;
+
+        push @values, median(@each);
+        push @details, sprintf 'Redis is %s: p99 %.2f ms observed, %.2f not;'
+            . ' %.2f to %.2f in %d rounds at %d requests/s.', $state,
+            median(@$seen), median(@$plain),
+            (sort { $a <=> $b } @each)[0, -1], scalar @each, $shop->{rate};
+    }
+
+    my ($worst) = sort { $b <=> $a } @values;
+
+    return (cell => join(' / ', map { sprintf '%.2f', $_ } @values),
+            reached => reached($row->{goal}, $worst), details => \@details);
 }
 
 

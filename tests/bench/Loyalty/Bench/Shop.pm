@@ -1,0 +1,215 @@
+package Loyalty::Bench::Shop;
+
+# A shop behind nginx, observed and not: what its visitors notice of that, with
+# Redis there, stalled, and gone.
+#
+#     my $shop = Loyalty::Bench::Shop->new($bench);
+#     my %p99 = $shop->measure('slow');     # a backend of 20 ms, or 'fast'
+#         # there => { plain => [ms, ...], seen => [ms, ...] }, stalled, gone
+#     $shop->{rate}     requests a second, half of what both can
+#     $shop->{missing}  why it cannot be measured here
+#
+# Requests are due at equal distances, each is a purchase of its own. When all
+# runs are over Redis must have got every one of those that were seen.
+
+use strict;
+use warnings;
+
+use Time::HiRes qw(time sleep);
+
+my @STATES = qw(there stalled gone);
+my $CONNECTIONS = 64;
+my $SECONDS = 1.5;              # of each run
+my $MEMBERS = 1000;
+my $PAGE = 'thank you ' x 100;
+
+
+sub new {
+    my ($class, $bench, %arg) = @_;
+    my $self = bless { bench => $bench, rounds => 3, next => 1, seen => 0,
+                       %arg }, $class;
+    my ($modules) = grep { -e "$_/ngx_http_lua_module.so" }
+                    qw(/usr/lib/nginx/modules /usr/share/nginx/modules);
+
+    if (!defined $modules) {
+        $self->{missing} = 'libnginx-mod-http-lua, which is the backend,'
+                         . ' is not installed';
+        return $self;
+    }
+
+    my $back = $bench->nginx(<<"END", <<"END2");
+load_module $modules/ndk_http_module.so;
+load_module $modules/ngx_http_lua_module.so;
+END
+    server {
+        listen 127.0.0.1:%%PORT_back%%;
+
+        add_header X-Customer \$arg_m;
+        add_header X-Order \$arg_o;
+        add_header X-Total "12.50";
+
+        location = /fast { return 200 "$PAGE"; }
+
+        location = /slow {
+            content_by_lua_block {
+                ngx.sleep(0.015 + math.random() * 0.01)
+                ngx.header.content_length = @{[ length $PAGE ]}
+                ngx.print("$PAGE")
+            }
+        }
+    }
+END2
+
+    my $redis = $bench->{redis}->dir . '/redis.sock';
+
+    $self->{back} = $back;
+    $self->{front} = $bench->nginx('load_module %%MODULE%%;', <<"END");
+    loyalty_program shop {
+        redis unix:$redis;
+        $Loyalty::Bench::RULES
+    }
+
+    loyalty_spool path=%%TESTDIR%%/spool max=1g;
+
+    upstream back {
+        server 127.0.0.1:@{[ $back->port('back') ]};
+        keepalive 128;
+        keepalive_requests 100000000;
+    }
+
+    proxy_http_version 1.1;
+    proxy_set_header Connection "";
+
+    server {
+        listen 127.0.0.1:%%PORT_plain%%;
+        location / { proxy_pass http://back; }
+    }
+
+    server {
+        listen 127.0.0.1:%%PORT_seen%%;
+        location / {
+            proxy_pass http://back;
+            loyalty_observe shop purchase member=\$upstream_http_x_customer
+                            id=\$upstream_http_x_order
+                            amount=\$upstream_http_x_total;
+        }
+        location = /metrics { loyalty_metrics; }
+    }
+END
+
+    return $self;
+}
+
+
+sub measure {
+    my ($self, $backend) = @_;
+    my $bench = $self->{bench};
+    my %p99;
+
+    $bench->reset('everysec');
+
+    $self->{rate} = int($self->most($backend) / 2);
+
+    for my $state (@STATES) {
+        $self->redis($state);
+
+        for my $round (1 .. $self->{rounds}) {
+            for my $which ('plain', 'seen') {
+                my %run = $self->load($backend, $which,
+                                      int($self->{rate} * $SECONDS),
+                                      -r => $self->{rate});
+
+                push @{$p99{$state}{$which}}, $run{p99} / 1000;
+                $bench->say(sprintf 'shop, %s backend, Redis %s, %d/%d %-5s'
+                    . ' %d requests/s, p99 %.2f ms', $backend, $state, $round,
+                    $self->{rounds}, $which, $self->{rate},
+                    $run{p99} / 1000);
+            }
+        }
+    }
+
+    $self->redis('there');
+    $self->check;
+
+    return %p99;
+}
+
+
+# how much the plain one can answer, or the observed one answer and credit
+sub most {
+    my ($self, $backend) = @_;
+    my $n = $backend eq 'slow' ? 4000 : 20000;
+
+    # both ways have been used
+    $self->load($backend, 'seen', 200);
+
+    my %plain = $self->load($backend, 'plain', $n);
+    my $started = time;
+    $self->load($backend, 'seen', $n);
+    $self->check;
+
+    my @rates = sort { $a <=> $b } $n / $plain{seconds},
+                                   $n / (time - $started);
+
+    return $rates[0];
+}
+
+
+sub load {
+    my ($self, $backend, $which, $n, @options) = @_;
+    my $first = $self->{next};
+
+    $self->{next} += $n;
+    $self->{seen} += $n if $which eq 'seen';
+
+    my $file = $self->{bench}{work}->write('shop', map {
+        "GET /$backend?m=" . $_ % $MEMBERS . "&o=$_ HTTP/1.1\r\n"
+        . "Host: localhost\r\n\r\n" } $first .. $self->{next} - 1);
+
+    return $self->{bench}->load($self->{front}->port($which), $file,
+                                -c => $CONNECTIONS, @options);
+}
+
+
+sub redis {
+    my ($self, $state) = @_;
+    my $redis = $self->{bench}{redis};
+
+    if ($state eq 'stalled') {
+        $redis->redis_stall;
+
+    } elsif ($state eq 'gone') {
+        $redis->redis_go;
+        $redis->redis_stop;
+
+    } elsif (!defined $redis->{redis}{pid}) {
+        $redis->redis_start;
+        $redis->redis->call('CONFIG', 'SET', 'maxmemory-policy',
+                            'noeviction');
+    }
+
+    return;
+}
+
+
+# each purchase that was seen has been decided, and none is left
+sub check {
+    my ($self) = @_;
+    my %metrics;
+
+    $self->{front}->wait_for(sub {
+        my $page = $self->{front}->get('/metrics', port => 'seen')->body;
+
+        %metrics = $page =~ /^nginx_loyalty_(\w+)\{program="shop"\} (\d+)$/mg;
+
+        return $metrics{observed_credited_total}
+               + $metrics{observed_duplicates_total} == $self->{seen};
+    }, 60) or die "$self->{seen} purchases were seen, but ",
+                  join(', ', map { "$_ $metrics{$_}" } sort keys %metrics),
+                  "\n";
+
+    return;
+}
+
+
+1;
