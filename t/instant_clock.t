@@ -1,0 +1,113 @@
+#!/usr/bin/perl
+
+# A clock of nginx that is not Redis's: within 1.5 s plays go on, beyond it
+# they are refused and nothing is charged.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use File::Temp qw(tempdir);
+use Loyalty::Instant;
+use Loyalty::Test;
+use Test::More;
+use Time::HiRes qw(time);
+use Time::Local qw(timegm);
+
+my ($lib) = glob '/usr/lib/*/faketime/libfaketime.so.1';
+
+plan skip_all => 'libfaketime is not installed' if !$lib;
+
+plan skip_all => 'a sanitizer wants to be loaded first'
+    if ($ENV{LOYALTY_MODULE} // '') eq 'static';
+
+# nginx has the clock that a file says, Redis's own stays what it is
+
+my $dir = tempdir(CLEANUP => 1);
+my $nginx = $ENV{LOYALTY_NGINX} || 'nginx';
+
+sub write_file {
+    my ($name, $text) = @_;
+    open my $fh, '>', "$dir/$name.new" or die "$name: $!\n";
+    print {$fh} $text;
+    close $fh;
+    chmod 0755, "$dir/$name.new";
+    rename "$dir/$name.new", "$dir/$name";
+}
+
+chmod 0755, $dir;
+write_file('clock', "+0\n");
+write_file('nginx', <<END);
+#!/bin/sh
+LD_PRELOAD=$lib FAKETIME_TIMESTAMP_FILE=$dir/clock FAKETIME_NO_CACHE=1 \\
+FAKETIME_DONT_FAKE_MONOTONIC=1 exec $nginx "\$@"
+END
+
+local $ENV{LOYALTY_NGINX} = "$dir/nginx";
+
+my ($open, $close) = map { Loyalty::Instant::at($_) } -3600, 86400;
+my $t = Loyalty::Test->new(
+    main => 'env FAKETIME_TIMESTAMP_FILE; env FAKETIME_NO_CACHE; '
+            . 'env FAKETIME_DONT_FAKE_MONOTONIC;',
+    files => { secret => 'main:' . '5a' x 32 . "\n" },
+    server => 'location /fair/ { loyalty_proof shop; }',
+    program => <<END);
+secret_file %%TESTDIR%%/secret;
+unsafe_store on;
+wallet points;
+earn purchase points 100;
+instant_win scratch { open $open; close $close; cost points 1; draw odds;
+                      prize a { odds 1/2; } }
+END
+
+my $g = Loyalty::Instant->new($t, 'scratch');
+
+$t->event({ id => 'e', member => 'ada', type => 'purchase' });
+
+my %month;
+
+@month{qw(Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec)} = 0 .. 11;
+
+sub str2time {
+    my ($day, $month, $year, $h, $m, $s)
+        = $_[0] =~ /(\d+) (\w+) (\d+) (\d+):(\d+):(\d+)/;
+    return timegm($s, $m, $h, $day, $month{$month}, $year);
+}
+
+sub skewed {
+    my ($s) = @_;
+
+    write_file('clock', sprintf "%+.3f\n", $s);
+
+    my $date = str2time($t->get('/none')->header('Date'));
+
+    ok(abs($date + 0.5 - time - $s) < 1, "nginx's clock is $s s off")
+        or diag $date - time;
+}
+
+is($g->play('ada', 'right')->status, 200, 'with one clock');
+
+for my $s (-10, 10, -1.9, 1.9, 3600) {
+    skewed($s);
+
+    my $before = $g->everything;
+    my $r = $g->play('ada', "off $s");
+
+    is($r->status . ' ' . $r->code, '503 clock_skew', 'a play is refused');
+    is($r->header('Retry-After'), 5, 'for a while');
+    is_deeply($g->everything, $before, 'and nothing is charged');
+    is($g->play('ada', 'right')->status, 200, 'what is known is known');
+}
+
+for my $s (-1, 1) {
+    skewed($s);
+    is($g->play('ada', "off $s")->status, 200, 'a little does not matter');
+}
+
+like($t->log, qr/\[error\].*the clock of this server and that of Redis differ/,
+     'the operator is told');
+is($t->me('ada')->json->{wallets}{points}{balance}, 97, 'three were charged');
+
+done_testing();
