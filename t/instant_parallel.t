@@ -107,7 +107,7 @@ my $log = $g->sound(stock => [10]);
 is(scalar @$log, 1000, 'a thousand plays in the log');
 is_deeply($g->counts, { plays => 1000, wins => 10, tier => { 0 => 10 } },
           'ten of them won');
-is_deeply($g->taken, [10], 'the stock is used up');
+is_deeply($g->taken('car'), [10], 'the stock is used up');
 
 my %won;
 
@@ -155,7 +155,7 @@ is($tally->{win}, 10, 'ten cards win') or diag explain $tally;
 is($tally->{lose}, 390, 'all others are drawn, too');
 is($tally->{sold_out} + $busy, 200, 'and then there is no card');
 $g->sound(stock => [10]);
-is_deeply($g->taken, [10, 390], 'the deck is empty');
+is_deeply($g->taken('car', ''), [10, 390], 'the deck is empty');
 
 
 # ---- one member, many keys at once ----

@@ -9,7 +9,8 @@ package Loyalty::Instant;
 #     $g->log                        the records, one after another
 #     $g->records                    the same by name; tier and serial -1: none
 #     $g->counts                     { wins => .., tier => { 0 => .., ... } }
-#     $g->taken                      what the game's state says of each prize
+#     $g->taken('mug', '')           how many of each prize the game's state
+#                                    says are awarded; '' are a deck's blanks
 #     $g->sound(stock => [10, undef])    tests the log: gapless, no key twice,
 #                                    in time, no prize beyond its stock
 #     $g->everything                 all of Redis, to hold against later
@@ -24,6 +25,7 @@ use warnings;
 no warnings 'portable';
 
 use Cwd qw(realpath);
+use Digest::SHA qw(sha256);
 use File::Basename qw(dirname);
 use Loyalty::MsgPack;
 use POSIX qw(strftime);
@@ -82,9 +84,13 @@ sub values {
 
 
 sub taken {
-    my ($self) = @_;
+    my ($self, @prizes) = @_;
     my @v = $self->values;
-    return [@v[7 .. $#v]];
+    my @names = unpack '(a4)*', $v[6];
+    my %taken = map { $names[$_] => $v[7 + $_] } 0 .. $#names;
+
+    return [map { $taken{ $_ eq '' ? "\0" x 4 : substr(sha256($_), 0, 4) } // 0 }
+            @prizes];
 }
 
 
