@@ -52,10 +52,26 @@ void ngx_http_loyalty_instant_name(loyalty_prize_t *row, u_char *hash);
 
 /* ---- instant_moments.c ---- */
 
+/* one that waits for moments to be placed: embedded in what the caller holds
+   for its request */
+
+typedef struct {
+    ngx_queue_t                   queue;
+    ngx_uint_t                    waits;
+    void                        (*handler)(void *data);
+    void                         *data;
+} ngx_http_loyalty_placing_t;
+
+/* the handler is called once, from the event loop: then ask again */
+void ngx_http_loyalty_instant_wait(ngx_http_loyalty_instant_conf_t *icf,
+    ngx_http_loyalty_placing_t *placing);
+/* the request has gone */
+void ngx_http_loyalty_instant_forget(ngx_http_loyalty_placing_t *placing);
+
 /*
- * NGX_OK: the epoch that holds t is placed.  NGX_BUSY: it is being placed.
- * NGX_AGAIN: a round of the beacon is missing.  NGX_ERROR.  The epoch is that
- * of t again.
+ * NGX_OK: the epoch that holds t is placed.  NGX_BUSY: it is being placed,
+ * one may wait.  NGX_AGAIN: a round of the beacon is missing.  NGX_DECLINED:
+ * Redis cannot be asked.  NGX_ERROR.  The epoch is that of t again.
  */
 ngx_int_t ngx_http_loyalty_instant_placed(
     ngx_http_loyalty_instant_conf_t *icf, int64_t t,

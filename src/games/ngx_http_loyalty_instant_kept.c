@@ -33,7 +33,7 @@ ngx_http_loyalty_moments_load(ngx_http_loyalty_moment_t *m)
     ngx_http_loyalty_status_e     status;
     ngx_http_loyalty_campaign_t  *campaign;
 
-    if (m->op != NULL || ngx_exiting) {
+    if (m->op != NULL) {
         return NGX_BUSY;
     }
 
@@ -50,6 +50,7 @@ ngx_http_loyalty_moments_load(ngx_http_loyalty_moment_t *m)
 
     if (m->op == NULL) {
         m->state = NGX_HTTP_LOYALTY_MOMENTS_NEW;
+        return NGX_DECLINED;
     }
 
     return NGX_BUSY;
@@ -66,6 +67,7 @@ ngx_http_loyalty_moments_loaded(void *data, ngx_http_loyalty_status_e status,
     m->state = NGX_HTTP_LOYALTY_MOMENTS_NEW;
 
     if (status != NGX_HTTP_LOYALTY_REPLY || reply->array || reply->n != 1) {
+        ngx_http_loyalty_moments_wake(m);
         return;
     }
 
@@ -90,7 +92,7 @@ ngx_http_loyalty_moments_loaded(void *data, ngx_http_loyalty_status_e status,
 
     m->state = NGX_HTTP_LOYALTY_MOMENTS_READY;
 
-    ngx_http_loyalty_moments_wait(m, 1);
+    ngx_http_loyalty_moments_wake(m);
 }
 
 

@@ -22,7 +22,7 @@
 #define NGX_HTTP_LOYALTY_MOMENTS_SLICE   10000    /* units looked at */
 #define NGX_HTTP_LOYALTY_MOMENTS_AHEAD   5500     /* ms before an epoch */
 #define NGX_HTTP_LOYALTY_MOMENTS_AGAIN   500      /* ms */
-#define NGX_HTTP_LOYALTY_MOMENTS_WINDOW  8        /* units that a call has */
+#define NGX_HTTP_LOYALTY_MOMENTS_WINDOW  64       /* units that a call has */
 
 
 static ngx_http_loyalty_moment_t *ngx_http_loyalty_moments_create(
@@ -42,11 +42,6 @@ static ngx_int_t ngx_http_loyalty_moments_row(ngx_http_loyalty_moment_t *m,
 static ngx_int_t ngx_http_loyalty_moments_hash(ngx_http_loyalty_moment_t *m,
     ngx_http_loyalty_version_t *version);
 
-
-/*
- * NGX_OK: the epoch that holds t is placed.  NGX_BUSY: it is being placed.
- * NGX_AGAIN: a round of the beacon is missing.  The epoch stays what it was.
- */
 
 ngx_int_t
 ngx_http_loyalty_instant_placed(ngx_http_loyalty_instant_conf_t *icf,
@@ -111,7 +106,7 @@ ngx_http_loyalty_moments_create(ngx_http_loyalty_instant_conf_t *icf)
     m->timer.handler = ngx_http_loyalty_moments_timer;
     m->timer.data = m;
     m->timer.log = ngx_cycle->log;
-    m->timer.cancelable = 1;
+    ngx_queue_init(&m->waiters);
 
     icf->moments = m;
 
@@ -379,17 +374,21 @@ ngx_http_loyalty_moments_timer(ngx_event_t *ev)
     tp = ngx_timeofday();
     now = (int64_t) tp->sec * 1000 + tp->msec;
 
-    if (ngx_exiting || m->state != NGX_HTTP_LOYALTY_MOMENTS_READY
+    if (m->state != NGX_HTTP_LOYALTY_MOMENTS_READY
         || now >= campaign->close
         || ngx_http_loyalty_campaign_ready(campaign, NULL, &problem, &detail)
            != NGX_OK)
     {
+        ngx_http_loyalty_moments_wake(m);
         return;
     }
 
-    now += NGX_HTTP_LOYALTY_MOMENTS_AHEAD;
+    if (!ngx_exiting) {
+        now += NGX_HTTP_LOYALTY_MOMENTS_AHEAD;
+    }
 
     if (now < campaign->open) {
+        ngx_http_loyalty_moments_wake(m);
         return;
     }
 
@@ -402,6 +401,8 @@ ngx_http_loyalty_moments_timer(ngx_event_t *ev)
         ngx_http_loyalty_moments_wait(m, 1);
         return;
     }
+
+    ngx_http_loyalty_moments_wake(m);
 
     if (rc != NGX_OK) {
         ngx_http_loyalty_moments_wait(m, NGX_HTTP_LOYALTY_MOMENTS_AGAIN);
@@ -416,11 +417,73 @@ ngx_http_loyalty_moments_timer(ngx_event_t *ev)
 }
 
 
+/* a worker that leaves places for those who wait, and not ahead */
+
 void
 ngx_http_loyalty_moments_wait(ngx_http_loyalty_moment_t *m, ngx_msec_t ms)
 {
-    if (!ngx_exiting) {
-        ngx_add_timer(&m->timer, ms);
+    if (ngx_exiting && ngx_queue_empty(&m->waiters)) {
+        return;
+    }
+
+    /* nginx leaves a timer as it is that is to move by a little only */
+
+    if (m->timer.timer_set) {
+        ngx_del_timer(&m->timer);
+    }
+
+    m->timer.cancelable = ngx_queue_empty(&m->waiters);
+    ngx_add_timer(&m->timer, ms);
+}
+
+
+void
+ngx_http_loyalty_moments_wake(ngx_http_loyalty_moment_t *m)
+{
+    ngx_queue_t                  woken, *q;
+    ngx_http_loyalty_placing_t  *placing;
+
+    if (ngx_queue_empty(&m->waiters)) {
+        return;
+    }
+
+    ngx_queue_init(&woken);
+    ngx_queue_add(&woken, &m->waiters);
+    ngx_queue_init(&m->waiters);
+
+    while (!ngx_queue_empty(&woken)) {
+        q = ngx_queue_head(&woken);
+        ngx_queue_remove(q);
+
+        placing = ngx_queue_data(q, ngx_http_loyalty_placing_t, queue);
+        placing->waits = 0;
+
+        placing->handler(placing->data);
+    }
+}
+
+
+void
+ngx_http_loyalty_instant_wait(ngx_http_loyalty_instant_conf_t *icf,
+    ngx_http_loyalty_placing_t *placing)
+{
+    placing->waits = 1;
+    ngx_queue_insert_tail(&icf->moments->waiters, &placing->queue);
+
+    /* else Redis is asked, and its answer wakes them */
+
+    if (icf->moments->state == NGX_HTTP_LOYALTY_MOMENTS_READY) {
+        ngx_http_loyalty_moments_wait(icf->moments, 1);
+    }
+}
+
+
+void
+ngx_http_loyalty_instant_forget(ngx_http_loyalty_placing_t *placing)
+{
+    if (placing->waits) {
+        ngx_queue_remove(&placing->queue);
+        placing->waits = 0;
     }
 }
 

@@ -21,7 +21,9 @@ struct ngx_http_loyalty_moment_s {
     ngx_http_loyalty_instant_conf_t  *icf;
     ngx_http_loyalty_moments_e    state;
     ngx_http_loyalty_op_t        *op;
-    ngx_event_t                   timer;          /* cancelable */
+    ngx_event_t                   timer;          /* cancelable while nobody
+                                                     waits */
+    ngx_queue_t                   waiters;        /* of _placing_t */
 
     loyalty_moments_t             placing;
     uint32_t                      version;        /* whose units these are */
@@ -51,6 +53,9 @@ struct ngx_http_loyalty_moment_s {
 ngx_int_t ngx_http_loyalty_moments_units(ngx_http_loyalty_moment_t *m,
     uint32_t version, loyalty_epochs_t *epochs);
 
+/* those who wait ask again */
+void ngx_http_loyalty_moments_wake(ngx_http_loyalty_moment_t *m);
+
 /* places what is to be placed, in so many ms */
 void ngx_http_loyalty_moments_wait(ngx_http_loyalty_moment_t *m,
     ngx_msec_t ms);
@@ -58,7 +63,8 @@ void ngx_http_loyalty_moments_wait(ngx_http_loyalty_moment_t *m,
 
 /* ---- instant_kept.c ---- */
 
-/* what Redis keeps, or the beginning; NGX_BUSY: it is asked */
+/* what Redis keeps, or the beginning; NGX_BUSY: it is asked, NGX_DECLINED: it
+   cannot be asked */
 ngx_int_t ngx_http_loyalty_moments_load(ngx_http_loyalty_moment_t *m);
 
 /* tells Redis, after an epoch was placed */

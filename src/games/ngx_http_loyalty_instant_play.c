@@ -20,10 +20,14 @@
 #define NGX_HTTP_LOYALTY_PLAY_IDX    2            /* u in advance, doubled
                                                      by each try */
 #define NGX_HTTP_LOYALTY_PLAY_CTR    16           /* chance: 2^-640 */
+#define NGX_HTTP_LOYALTY_PLAY_PATIENCE  3000      /* ms */
 
 
 typedef struct {
     ngx_http_loyalty_await_t          await;
+    ngx_http_loyalty_placing_t        placing;
+    ngx_msec_t                        patience;   /* with placing */
+    ngx_http_loyalty_member_ctx_t    *ctx;        /* for it */
     ngx_http_loyalty_instant_conf_t  *icf;
     ngx_http_loyalty_idempotency_t    idempotency;
     u_char                            person[LOYALTY_HASH];
@@ -56,6 +60,11 @@ static ngx_int_t ngx_http_loyalty_play_ready(
     ngx_http_loyalty_member_ctx_t *ctx);
 static ngx_int_t ngx_http_loyalty_play_send(
     ngx_http_loyalty_member_ctx_t *ctx);
+static ngx_int_t ngx_http_loyalty_play_wait(
+    ngx_http_loyalty_member_ctx_t *ctx);
+static void ngx_http_loyalty_play_placed(void *data);
+static ngx_int_t ngx_http_loyalty_play_resumed(void *data);
+static void ngx_http_loyalty_play_cleanup(void *data);
 static ngx_int_t ngx_http_loyalty_play_clock(ngx_http_loyalty_play_t *play,
     ngx_http_loyalty_epoch_t **epoch, const char **bar);
 static ngx_int_t ngx_http_loyalty_play_arg(ngx_http_loyalty_member_ctx_t *ctx,
@@ -179,8 +188,7 @@ ngx_http_loyalty_play_send(ngx_http_loyalty_member_ctx_t *ctx)
     rc = ngx_http_loyalty_play_clock(play, &epoch, &bar);
 
     if (rc == NGX_BUSY) {
-        return ngx_http_loyalty_member_problem(ctx, NGX_HTTP_LOYALTY_P_BUSY,
-                                               NULL);
+        return ngx_http_loyalty_play_wait(ctx);
     }
 
     if (rc == NGX_OK
@@ -214,6 +222,68 @@ ngx_http_loyalty_play_send(ngx_http_loyalty_member_ctx_t *ctx)
 }
 
 
+/* until the moments are placed */
+
+static ngx_int_t
+ngx_http_loyalty_play_wait(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    ngx_http_cleanup_t       *cln;
+    ngx_http_loyalty_play_t  *play;
+
+    play = ctx->data;
+
+    if (play->placing.handler == NULL) {
+
+        cln = ngx_http_cleanup_add(ctx->request, 0);
+        if (cln == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        cln->handler = ngx_http_loyalty_play_cleanup;
+        cln->data = play;
+
+        play->ctx = ctx;
+        play->placing.handler = ngx_http_loyalty_play_placed;
+        play->placing.data = play;
+        play->patience = ngx_current_msec + NGX_HTTP_LOYALTY_PLAY_PATIENCE;
+
+    } else if ((ngx_msec_int_t) (ngx_current_msec - play->patience) > 0) {
+        return ngx_http_loyalty_member_problem(ctx, NGX_HTTP_LOYALTY_P_BUSY,
+                                               NULL);
+    }
+
+    ngx_http_loyalty_instant_wait(play->icf, &play->placing);
+
+    return NGX_BUSY;
+}
+
+
+static void
+ngx_http_loyalty_play_placed(void *data)
+{
+    ngx_http_loyalty_play_t *play = data;
+
+    ngx_http_loyalty_member_resume(play->ctx, ngx_http_loyalty_play_resumed,
+                                   play->ctx);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_play_resumed(void *data)
+{
+    return ngx_http_loyalty_play_send(data);
+}
+
+
+static void
+ngx_http_loyalty_play_cleanup(void *data)
+{
+    ngx_http_loyalty_play_t *play = data;
+
+    ngx_http_loyalty_instant_forget(&play->placing);
+}
+
+
 /*
  * Epoch and round of t.  A play that cannot be drawn is asked for all the
  * same: it may be known already, and before open and after close Redis says
@@ -237,8 +307,8 @@ ngx_http_loyalty_play_clock(ngx_http_loyalty_play_t *play,
 
         rc = ngx_http_loyalty_instant_placed(play->icf, play->t, epoch);
 
-        if (rc == NGX_BUSY) {
-            return rc;
+        if (rc == NGX_BUSY || rc == NGX_DECLINED) {
+            return rc == NGX_BUSY ? rc : NGX_ERROR;
         }
 
     } else if (rc == NGX_OK && !play->fixed) {

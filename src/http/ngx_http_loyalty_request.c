@@ -53,6 +53,10 @@ static const ngx_http_loyalty_refusal_t  ngx_http_loyalty_refusals[] = {
     { ngx_string("clock_skew"), NGX_HTTP_LOYALTY_P_CLOCK_SKEW,
       ngx_string("nothing was charged") },
 
+    { ngx_string("beacon_unavailable"),
+      NGX_HTTP_LOYALTY_P_BEACON_UNAVAILABLE,
+      ngx_string("nothing was charged") },
+
     { ngx_string("rules_changed"), NGX_HTTP_LOYALTY_P_RULES_CHANGED,
       ngx_null_string },
 

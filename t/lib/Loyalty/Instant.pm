@@ -27,12 +27,17 @@ no warnings 'portable';
 use Cwd qw(realpath);
 use Digest::SHA qw(sha256);
 use File::Basename qw(dirname);
-use Loyalty::MsgPack;
 use POSIX qw(strftime);
 use Test::More;
 
-my $root = realpath(dirname(__FILE__) . '/../../..');
-my $number = 0;
+my ($root, $number);
+
+BEGIN {
+    $root = realpath(dirname(__FILE__) . '/../../..');
+    unshift @INC, "$root/bin/lib";
+}
+
+use Loyalty::MsgPack;
 
 
 sub at { return strftime('%Y-%m-%dT%H:%M:%SZ', gmtime(time + $_[0])) }
@@ -70,7 +75,7 @@ sub play {
     my ($self, $member, $key, %opt) = @_;
 
     return $self->{t}->request($self->post($member,
-        exists $opt{no_key} ? undef : $key // 'key ' . $number++, %opt));
+        exists $opt{no_key} ? undef : $key // 'key ' . ++$number, %opt));
 }
 
 
