@@ -73,7 +73,19 @@ sub next_is {
 }
 
 
+# a play: its status and its code
+my $plays = 0;
+
+sub play {
+    my $r = $t->post('/loyalty/games/scratch/plays', undef, headers =>
+        { 'X-Member' => 'm' . ++$plays, 'Idempotency-Key' => "k$plays" });
+    return $r->status . ' ' . ($r->json->{code} // $r->json->{outcome});
+}
+
+
 # ---- what was registered ----
+
+like(play(), qr/^200 (?:win|lose)$/, 'it is played');
 
 is(() = $t->log =~ /registered version 1/g, 1, 'by one of the workers');
 
@@ -105,6 +117,7 @@ like($t->log, qr/\[error\].*scratch is stopped: version 1.*"version 2" is/,
      'as an error that says what is expected');
 is($t->event({ id => 'e1', member => 'm', type => 'x' })->status, 200,
    'the rest runs');
+is(play(), '503 rules_changed', 'nobody plays');
 is($t->metrics->{'nginx_loyalty_draw_stopped{program="shop",game="scratch"}'},
    1, 'and is counted');
 next_is(program($terms =~ s/stock 10/stock 11/r),
@@ -135,6 +148,7 @@ like(file('terms-1'), qr/^stock 10;$/m, 'and those before');
 next_is(program($terms),
         qr/stopped: this node has version 1 of its terms, and version 2 is/, 'an older node is stale');
 is(() = $t->log =~ /registered version/g, 2, 'and registers nothing');
+is(play(), '503 stale_configuration', 'nobody plays');
 
 my $three = $two =~ s/version 2/version 3/r;
 next_is(program($three =~ s{odds 1/2;}{}r =~ s{draw odds}{draw deck blanks=5}r),
@@ -164,6 +178,7 @@ is($t->event({ id => 'e2', member => 'm', type => 'x' })->status, 200,
 
 $t->write_file('secret', "main:$hex\n");
 next_is(program($three), qr/scratch is ready, version 3/, 'it is back');
+like(play(), qr/^200 /, 'and is played');
 
 
 # ---- Redis loses it ----
@@ -175,6 +190,7 @@ $t->redis->call('DEL', keys %kept);
 
 # the leader asks
 ok($t->wait_log(qr/\[emerg\].*stopped: Redis has lost it/), 'it is lost');
+is(play(), '503 unavailable', 'nobody plays');
 is_deeply($t->redis->call('KEYS', '{shop:g:*'), [], 'and not begun anew');
 
 my $n = length $t->log;
