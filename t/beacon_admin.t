@@ -139,6 +139,22 @@ my ($line) = grep { $_->{w} eq 'beacon' && $_->{o} eq $old }
 is("$line->{a} $line->{o}", "olga $old", 'the feed has it');
 
 
+# by hand while relays are being asked: what they then say is compared
+
+my $metric = 'nginx_loyalty_beacon_disagreements_total{program="shop"}';
+my $disagreements = $t->metrics->{$metric};
+$_->mode('slow 1') for $one, $two;
+post({ round => 88 });
+ok($t->wait_for(sub { grep { $_ == 88 } $one->requests }, 3), 'asked');
+$sig = Loyalty::FakeRelay::signature(88, 'hand');
+is(post({ round => 88, signature => unpack 'H*', $sig })->status, 200,
+   'by hand in the meantime');
+ok($t->wait_for(sub { $t->metrics->{$metric} == $disagreements + 2 }, 5),
+   'both relays contradict') or diag($t->metrics->{$metric} - $disagreements);
+is(get('beacons/88')->{signature}, unpack('H*', $sig), 'it does not change');
+$_->mode('ok') for $one, $two;
+
+
 # what cannot be
 
 refused(post({ round => Loyalty::FakeRelay::round_at(time) + 100,

@@ -48,8 +48,10 @@ static void ngx_http_loyalty_relay_failed(ngx_http_loyalty_relay_t *relay,
 static void ngx_http_loyalty_relay_works(ngx_http_loyalty_relay_t *relay);
 static void ngx_http_loyalty_relay_count(ngx_http_loyalty_beacon_t *beacon,
     ngx_http_loyalty_job_t *job, ngx_uint_t mine);
+static void ngx_http_loyalty_relay_contradicts(
+    ngx_http_loyalty_relay_t *relay);
 static void ngx_http_loyalty_relay_disagree(ngx_http_loyalty_beacon_t *beacon,
-    ngx_http_loyalty_job_t *job, ngx_str_t *one, ngx_str_t *two);
+    uint64_t round, ngx_str_t *one, ngx_str_t *two);
 
 
 /* at each tick, and whenever a relay has answered */
@@ -333,11 +335,12 @@ static void
 ngx_http_loyalty_relay_reply(ngx_http_loyalty_relay_t *relay,
     ngx_http_loyalty_job_t *job, ngx_str_t *body)
 {
-    ngx_str_t                 text;
-    ngx_uint_t                i;
-    const char               *error;
-    loyalty_beacon_t          said;
-    ngx_http_loyalty_vote_t  *vote;
+    ngx_str_t                  text;
+    ngx_uint_t                 i;
+    const char                *error;
+    loyalty_beacon_t           said;
+    ngx_http_loyalty_vote_t   *vote;
+    ngx_http_loyalty_round_t   held;
 
     i = relay - relay->beacon->relays;
     error = NULL;
@@ -358,6 +361,19 @@ ngx_http_loyalty_relay_reply(ngx_http_loyalty_relay_t *relay,
 
     } else {
         ngx_http_loyalty_relay_works(relay);
+
+        /* others agreed, or it was put here by hand, in the meantime */
+
+        if (ngx_http_loyalty_beacon_round(relay->beacon->program,
+                                          said.round, &held)
+            == NGX_OK)
+        {
+            if (ngx_memcmp(held.sig, said.sig, LOYALTY_BEACON_SIG) != 0) {
+                ngx_http_loyalty_relay_contradicts(relay);
+            }
+
+            return;
+        }
     }
 
     if (job == NULL) {
@@ -480,7 +496,6 @@ ngx_http_loyalty_relay_count(ngx_http_loyalty_beacon_t *beacon,
     ngx_http_loyalty_job_t *job, ngx_uint_t mine)
 {
     ngx_int_t                 rc;
-    ngx_str_t                 posted;
     ngx_uint_t                i, agree;
     ngx_http_loyalty_vote_t  *vote;
 
@@ -500,9 +515,13 @@ ngx_http_loyalty_relay_count(ngx_http_loyalty_beacon_t *beacon,
             continue;
         }
 
-        ngx_http_loyalty_relay_disagree(beacon, job,
-                                        &beacon->relays[i].url->text,
-                                        &beacon->relays[mine].url->text);
+        if (!job->disagreed) {
+            job->disagreed = 1;
+
+            ngx_http_loyalty_relay_disagree(beacon, job->round,
+                                            &beacon->relays[i].url->text,
+                                            &beacon->relays[mine].url->text);
+        }
     }
 
     if (agree < beacon->quorum) {
@@ -515,10 +534,7 @@ ngx_http_loyalty_relay_count(ngx_http_loyalty_beacon_t *beacon,
                                       : NGX_HTTP_LOYALTY_BEACON_RELAYS);
 
     if (rc == LOYALTY_BEACON_OTHER) {
-        ngx_str_set(&posted, "the round that was put here by hand");
-        job->disagreed = 0;
-        ngx_http_loyalty_relay_disagree(beacon, job, &posted,
-                                        &beacon->relays[mine].url->text);
+        ngx_http_loyalty_relay_contradicts(&beacon->relays[mine]);
 
     } else if (rc == NGX_ERROR) {
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
@@ -530,16 +546,20 @@ ngx_http_loyalty_relay_count(ngx_http_loyalty_beacon_t *beacon,
 
 
 static void
+ngx_http_loyalty_relay_contradicts(ngx_http_loyalty_relay_t *relay)
+{
+    ngx_str_t  held = ngx_string("the round that is held");
+
+    ngx_http_loyalty_relay_disagree(relay->beacon, relay->round, &held,
+                                    &relay->url->text);
+}
+
+
+static void
 ngx_http_loyalty_relay_disagree(ngx_http_loyalty_beacon_t *beacon,
-    ngx_http_loyalty_job_t *job, ngx_str_t *one, ngx_str_t *two)
+    uint64_t round, ngx_str_t *one, ngx_str_t *two)
 {
     ngx_http_loyalty_beacon_worker_t  *worker;
-
-    if (job->disagreed) {
-        return;
-    }
-
-    job->disagreed = 1;
 
     ngx_http_loyalty_stat(beacon->program,
                           NGX_HTTP_LOYALTY_STAT_BEACON_DISAGREEMENTS, 1);
@@ -557,7 +577,7 @@ ngx_http_loyalty_relay_disagree(ngx_http_loyalty_beacon_t *beacon,
 
     ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                   "\"%V\" and \"%V\" disagree on the signature of beacon round "
-                  "%uL, loyalty program \"%V\"", one, two, job->round,
+                  "%uL, loyalty program \"%V\"", one, two, round,
                   &beacon->program->name);
 }
 
