@@ -96,6 +96,7 @@ struct ngx_http_loyalty_draw_s {
 
     uint64_t                          round;
     u_char                            draw_key[LOYALTY_HASH];
+    ngx_msec_t                        began;
 
     /* entries that were looked up, by their first ticket; who is void */
     ngx_rbtree_t                      tree;

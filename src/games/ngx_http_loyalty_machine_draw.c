@@ -62,6 +62,7 @@ ngx_http_loyalty_machine_draw(ngx_http_loyalty_machine_t *m, uint64_t round,
     }
 
     m->draw->round = round;
+    m->draw->began = ngx_current_msec;
     ngx_memcpy(m->draw->draw_key, key, LOYALTY_HASH);
 
     ngx_http_loyalty_machine_run(m, ngx_http_loyalty_draw_picked);
@@ -276,9 +277,10 @@ ngx_http_loyalty_draw_written(ngx_http_loyalty_machine_t *m,
     if (ngx_http_loyalty_machine_said(reply, 'N')) {
         ngx_log_error(NGX_LOG_NOTICE, m->log, 0,
                       "loyalty program \"%V\": %V is drawn: %ui of %uD "
-                      "positions are filled", &m->campaign->program->name,
+                      "positions are filled, in %M ms",
+                      &m->campaign->program->name,
                       &m->campaign->rule->reason, m->draw->npicks,
-                      m->draw->end);
+                      m->draw->end, ngx_current_msec - m->draw->began);
 
     } else if (ngx_http_loyalty_machine_said(reply, 'D')) {
         ngx_log_error(NGX_LOG_NOTICE, m->log, 0,

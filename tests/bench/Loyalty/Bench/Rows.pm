@@ -18,6 +18,7 @@ use strict;
 use warnings;
 use utf8;
 
+use Loyalty::Bench::Draws;
 use Loyalty::Bench::Machine;
 use Loyalty::Bench::Members;
 use Loyalty::Bench::Profile;
@@ -116,6 +117,19 @@ my @ROWS = (
       backend => 'fast', value => sub { $_[0] - $_[1] },
       how => 'The same with a backend that answers at once: the difference'
           . ' of the two.' },
+
+    { name => 'winners', figure => 'seconds for 1,000 winners of 10^7 tickets',
+      goal => ['≤', 0.1], runs => [], measure => \&winners,
+      how => 'A sweepstakes of 1,000,000 members with 10 tickets each, drawn'
+          . ' by the worker that leads, from its key to the result in Redis,'
+          . ' as its log says.' },
+
+    { name => 'closing', figure => 'seconds to close 1,000,000 entries',
+      goal => ['≤', 10], runs => [], measure => \&closing,
+      how => 'The same sweepstakes: from the moment that nobody enters any'
+          . ' more to the signed close, while single events go on at equal'
+          . ' distances; their latency before and meanwhile.'
+          . ' BENCH_ENTRIES=10000000 for more of them.' },
 );
 
 
@@ -468,6 +482,43 @@ sub observe {
 
     return (cell => join(' / ', map { sprintf '%.2f', $_ } @values),
             reached => reached($row->{goal}, $worst), details => \@details);
+}
+
+
+# both are of one close and one draw
+sub draw {
+    my ($self) = @_;
+
+    return $self->{draw} //= Loyalty::Bench::Draws::measure($self->{bench});
+}
+
+
+sub winners {
+    my ($self, $row) = @_;
+    my $draw = $self->draw;
+    my $seconds = median(@{$draw->{draw}});
+
+    return (cell => number($seconds),
+            reached => reached($row->{goal}, $seconds),
+            details => [ sprintf '%s to %s in %d draws.',
+                map({ number($_) } (sort { $a <=> $b } @{$draw->{draw}})
+                    [0, -1]), scalar @{$draw->{draw}} ]);
+}
+
+
+sub closing {
+    my ($self, $row) = @_;
+    my $draw = $self->draw;
+    my $goal = [$row->{goal}[0], $row->{goal}[1] * $draw->{entries} / 1e6];
+
+    return (cell => number($draw->{closing}),
+            reached => reached($goal, $draw->{closing}),
+            details => [ sprintf '%d entries; %d events/s meanwhile, p50 %s'
+                . ' and p99 %s ms, and before it p50 %s and p99 %s ms:'
+                . ' p99 is %s times that without.', $draw->{entries},
+                $draw->{rate},
+                map({ number($draw->{$_}) } qw(p50 p99 calm_p50 calm_p99)),
+                number($draw->{p99} / $draw->{calm_p99}) ]);
 }
 
 

@@ -1,0 +1,228 @@
+package Loyalty::Bench::Draws;
+
+# One sweepstakes of a million members, closed and drawn beside live traffic.
+#
+#     my $draw = Loyalty::Bench::Draws::measure($bench);
+#         closing => seconds, entries => n
+#         draw => [seconds, ...]      draws of the same entries
+#         rate, p50, p99, calm_p50, calm_p99      events/s and ms
+#
+# Entries are put into Redis as enter_H appends them.  Live traffic is single
+# events at equal distances, over one connection; each is measured from when
+# it was due.
+
+use strict;
+use warnings;
+
+use Digest::SHA qw(sha256 hmac_sha256);
+use IO::Socket::INET;
+use Loyalty::MsgPack;
+use Loyalty::Test;
+use POSIX ();
+use Time::HiRes qw(time sleep);
+
+my $ENTRIES = $ENV{BENCH_ENTRIES} // 1_000_000;
+my $CHUNK = 4096;
+my $RATE = 500;                 # events a second
+my $CALM = 6;                   # seconds before the close
+my $DRAWS = 5;
+
+
+sub measure {
+    my ($bench) = @_;
+    my $t = Loyalty::Test->new(start => 0, program => 'wallet points;',
+                               workers => 2,
+                               server => 'keepalive_requests 1000000;',
+                               files => { secret => 'main:' . '5a' x 32
+                                          . "\n" });
+    my $open = int(time) - 86400;
+    my $tag = _plant($bench, $t, $open);
+    my $close = int(time) + $CALM + 3;
+
+    $t->write_file('program.conf', _program($open, $close));
+    $t->start;
+
+    my $traffic = _traffic($t, $t->dir . '/latency');
+    my $redis = $t->redis;
+    my %at;
+
+    $bench->say('closing');
+
+    while (!$at{2}) {
+        my $phase = _phase($redis, $tag);
+        $at{$phase > 2 ? 2 : $phase} //= time;   # the draw follows at once
+        time < $close + 120 + $ENTRIES / 5e4
+            or die "it does not close\n", $t->log;
+        sleep 0.01;
+    }
+
+    $t->wait_for(sub { _phase($redis, $tag) == 4 }, 30)
+        or die "it is not drawn\n";
+    kill 'TERM', $traffic;
+    waitpid $traffic, 0;
+
+    my @draws = $t->log =~ /positions are filled, in (\d+) ms/;
+
+    # the same once more
+    while (@draws < $DRAWS) {
+        _again($redis, $tag);
+        $t->wait_for(sub { _phase($redis, $tag) == 4 }, 30)
+            or die "it is not drawn again\n";
+        @draws = $t->log =~ /positions are filled, in (\d+) ms/g;
+    }
+
+    my %draw = (closing => $at{2} - $at{1}, entries => $ENTRIES,
+                rate => $RATE, draw => [map { $_ / 1000 } @draws],
+                _latency($t->dir . '/latency', $at{1}, $at{2}));
+
+    $t->stop;
+    $t->redis_stop;
+
+    return \%draw;
+}
+
+
+sub _at { return POSIX::strftime('%Y-%m-%dT%H:%M:%SZ', gmtime $_[0]) }
+
+
+sub _program {
+    my ($open, $close) = @_;
+
+    return <<"END";
+unsafe_store on;
+secret_file %%TESTDIR%%/secret;
+wallet points;
+earn visit points 1;
+streak daily { on visit; every day; award points 5 every=7; }
+sweepstakes big { open @{[_at($open)]}; close @{[_at($close)]};
+                  prize trip { stock 1000; } }
+END
+}
+
+
+# entries of 10 tickets, each of another member, and what a worker registers
+
+sub _plant {
+    my ($bench, $t, $open) = @_;
+
+    $bench->say("making $ENTRIES entries");
+
+    my $lp = sub { return pack('N', length $_[0]) . $_[0] };
+    my $cid = substr sha256("nginx-loyalty/1 campaign\0" . $lp->('shop')
+                            . $lp->('big') . pack('Q>', $open * 1000)), 0, 16;
+    my $tag = '{shop:g:big:' . unpack('H*', $cid) . '}';
+    my $head = "nginx-loyalty/1 entry\0$cid";
+    my ($chunk, $n, $commit) = ('', 0, 'c' x 32);
+
+    for my $seq (0 .. $ENTRIES - 1) {
+        $chunk .= $head . pack('Q>Q>Q>N', $seq, $open * 1000 + $seq,
+                               $seq * 10, 10)
+                  . sha256("m$seq") . $commit . "\1\0";
+
+        if ($seq % $CHUNK == $CHUNK - 1 || $seq == $ENTRIES - 1) {
+            $t->redis->call('SET', "$tag:e:" . $n++, $chunk);
+            $chunk = '';
+        }
+    }
+
+    $t->redis->call('HSET', "$tag:meta", 'salt', 'S' x 16, 'secret', 'main');
+    $t->redis->call('SET', "$tag:s", _pack(1, 0 + $ENTRIES, 0, 1, 0,
+                                           0, 10 * $ENTRIES, 0));
+
+    return $tag;
+}
+
+
+sub _pack { return join '', map { Loyalty::MsgPack::encode($_) } @_ }
+
+
+sub _state {
+    my ($redis, $tag) = @_;
+    my $raw = $redis->call('GET', "$tag:s");
+    my @state;
+
+    while (length $raw) {
+        my ($value, $behind) = Loyalty::MsgPack::decode_at($raw, 0);
+        push @state, $value;
+        substr $raw, 0, $behind, '';
+    }
+
+    return @state;
+}
+
+
+sub _phase { return (_state(@_))[5] }
+
+
+# back to "closed", as if it had not been drawn
+
+sub _again {
+    my ($redis, $tag) = @_;
+    my @state = _state($redis, $tag);
+
+    $redis->call('DEL', "$tag:w", "$tag:f:picks", "$tag:f:reveal");
+    $state[5] = 2;
+    $redis->call('SET', "$tag:s", _pack(@state));
+}
+
+
+sub _traffic {
+    my ($t, $file) = @_;
+    my $port = $t->port;
+    my $pid = fork // die "fork: $!\n";
+
+    return $pid if $pid;
+
+    my $sock = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port")
+        or POSIX::_exit(1);
+    my $running = 1;
+    open my $fh, '>', $file or POSIX::_exit(1);
+
+    $SIG{TERM} = sub { $running = 0 };
+
+    for (my ($n, $due) = (0, time); $running; $n++, $due += 1 / $RATE) {
+        my $body = '{"id":"e' . $n . '","member":"m' . $n % 1000
+                   . '","type":"visit"}';
+        my $wait = $due - time;
+        my $reply = '';
+
+        sleep $wait if $wait > 0;
+
+        syswrite $sock, "POST /loyalty-in/events HTTP/1.1\r\nHost: a\r\n"
+            . "Content-Type: application/json\r\nContent-Length: "
+            . length($body) . "\r\n\r\n$body";
+
+        while ($reply !~ /\}\}$/) {
+            sysread $sock, $reply, 65536, length $reply or POSIX::_exit(1);
+        }
+
+        printf {$fh} "%.6f %.6f\n", $due, time - $due;
+    }
+
+    close $fh;
+    POSIX::_exit(0);
+}
+
+
+sub _latency {
+    my ($file, $from, $to) = @_;
+    my (@calm, @busy);
+
+    open my $fh, '<', $file or die "$file: $!\n";
+
+    while (<$fh>) {
+        my ($due, $took) = split;
+
+        push @calm, $took * 1000 if $due > $from - $CALM && $due < $from - 1;
+        push @busy, $took * 1000 if $due >= $from && $due < $to;
+    }
+
+    @calm = sort { $a <=> $b } @calm;
+    @busy = sort { $a <=> $b } @busy;
+
+    return (calm_p50 => $calm[@calm * 0.5], calm_p99 => $calm[@calm * 0.99],
+            p50 => $busy[@busy * 0.5], p99 => $busy[@busy * 0.99]);
+}
+
+
+1;
