@@ -13,7 +13,7 @@
 #define LV_MAX_WORK  100000000
 
 
-static int lv_units(lv_plays_t *plays);
+static int lv_units(lv_plays_t *plays, lv_version_t *until);
 static int lv_units_add(lv_plays_t *plays, lv_version_t *m,
     lv_version_t *before);
 static int lv_place(lv_plays_t *plays, int64_t e);
@@ -28,19 +28,16 @@ lv_moments(lv_plays_t *plays, const lv_play_t *play)
     uint64_t   n, k;
     lv_prize_t  *prize;
 
-    if (!lv_units(plays)) {
-        return;
-    }
-
-    while (plays->placed < play->e) {
+    while (!plays->stuck && plays->placed < play->e) {
         if (!lv_place(plays, plays->placed + 1)) {
-            lv_incomplete(plays->v, 14, "the moments of epoch %lld cannot be"
-                          " known", (long long) plays->placed + 1);
             plays->stuck = 1;
-            return;
         }
 
         plays->placed++;
+    }
+
+    if (plays->stuck) {
+        return;
     }
 
     n = lv_due_until(plays, play->t);
@@ -82,10 +79,10 @@ lv_moments(lv_plays_t *plays, const lv_play_t *play)
 }
 
 
-/* the units of all versions up to the one that governs */
+/* the units of all versions up to the one that governs the epoch at hand */
 
 static int
-lv_units(lv_plays_t *plays)
+lv_units(lv_plays_t *plays, lv_version_t *until)
 {
     lv_t          *v;
     uint32_t       i;
@@ -93,24 +90,22 @@ lv_units(lv_plays_t *plays)
 
     v = plays->v;
 
-    while (!plays->stuck && &v->version[plays->versions] <= plays->m) {
+    while (plays->versions < v->nversions
+           && &v->version[plays->versions] <= until)
+    {
         i = plays->versions;
         m = &v->version[i];
 
         if (!lv_units_add(plays, m, i ? m - 1 : NULL)) {
             lv_fail(v, 14, "version %u takes units away, or has too many",
                     m->number);
-            plays->stuck = 1;
+            return 0;
         }
 
         plays->versions++;
-
-        if (plays->versions == v->nversions) {
-            break;
-        }
     }
 
-    return !plays->stuck;
+    return 1;
 }
 
 
@@ -170,9 +165,15 @@ lv_place(lv_plays_t *plays, int64_t e)
         /* void */
     }
 
+    if (!lv_units(plays, m)) {
+        return 0;
+    }
+
     key = lv_epoch_key(plays, m, e);
 
     if (key == NULL || e > m->epochs) {
+        lv_incomplete(plays->v, 14, "the moments of epoch %lld cannot be"
+                      " known", (long long) e);
         return 0;
     }
 

@@ -98,6 +98,14 @@ verdict('everybody entered wins',
 verdict('nobody played', wheel(plays => []), {});
 verdict('nobody met a moment', calendar(plays => []), {});
 
+# a version's units are placed from the epoch on that it governs, whoever plays
+
+verdict('epochs without a play while versions change',
+        calendar(plays => [map { { member => "m$_", key => $_,
+                                   t => OPEN + $_ * 1000 } }
+                           5, 100, 285 .. 300]),
+        { says => [qr/V18 PASS.* awarded 17, /] });
+
 
 # ---- receipts ----
 
