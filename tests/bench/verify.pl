@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # How long loyalty-verify takes for a campaign of N entries, and for one of N
-# plays, and how much memory; both with every file, so that the verdict is
-# PASS.
+# plays, and the verifier of the page (in node, where it has been built); both
+# with every file, so that the verdict is PASS.
 #
 #     verify.pl [N]            N is 1,000,000 when nothing is said
 
@@ -135,14 +135,26 @@ sub measure {
 
     undef $made;
 
+    my $page = Proof::build() . '/verify-node.mjs';
+    my $bad = timed($what, verify_program(), @options, $at);
+
+    $bad |= timed("$what, page", 'node', $page, @options, $at) if -f $page;
+
+    return $bad;
+}
+
+
+sub timed {
+    my ($what, @command) = @_;
+
     my $begin = time;
-    my $got = run_verify($at, @options);
+    my $got = command_says(@command);
     my $took = time - $begin;
 
     my ($verdict) = $got->{text} =~ /(\w+[^\n]*)\n\z/;
     $verdict =~ s/ \(.*//;
 
-    printf "%-8s %9d  %6.2f s  %8.0f a second  %s\n", $what, $n, $took,
+    printf "%-13s %9d  %6.2f s  %8.0f a second  %s\n", $what, $n, $took,
            $n / $took, $verdict;
 
     return $got->{status};

@@ -3,7 +3,8 @@
  * status of loyalty-verify: for tests, and where there is no browser.
  */
 
-import { webcrypto } from 'node:crypto';
+import './node-crypto.js';
+
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -13,8 +14,6 @@ import { latin1, lines } from './bytes.js';
 import { verify } from './campaign.js';
 import { parseKey } from './note.js';
 
-
-globalThis.crypto ??= webcrypto;
 
 const USAGE = 'usage: verify-node.mjs [--tsa-ca FILE] [--saved-note FILE]'
     + ' [--witness FILE]\n    [--receipt FILE] [--game NAME] [--beacon'
