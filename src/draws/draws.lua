@@ -52,22 +52,6 @@ local function game_save(key, g)
 end
 
 
--- Appends record number n to its chunk: first is the number of the chunk
--- that keys[i] holds, keys[i + 1] is the next one.  false when it is neither.
-
-local function append_record(keys, i, first, n, record)
-    local j = (n - n % CHUNK) / CHUNK - first
-
-    if j ~= 0 and j ~= 1 then
-        return false
-    end
-
-    call('APPEND', keys[i + j], record)
-
-    return true
-end
-
-
 -- Appends to a published file that has "at" bytes (under 0: whatever it
 -- has).  True when it did, or when the bytes stand there already; and the
 -- file's length.
