@@ -23,10 +23,11 @@ export function H(...parts) {
 export class Key {
     constructor(key) {
         this.base = hmac.create(sha256, key);
+        this.work = this.base.clone();
     }
 
     mac(data) {
-        return this.base.clone().update(data).digest();
+        return this.base._cloneInto(this.work).update(data).digest();
     }
 }
 
@@ -68,18 +69,20 @@ export function pick48(u, n) {
 }
 
 
+/* one state for all of them: a million new ones are most of the work */
+
+const START = sha256.create();
+const STATE = sha256.create();
+const LEAF = Uint8Array.of(0);
+const NODE = Uint8Array.of(1);
+
 export function leaf(data) {
-    const out = new Uint8Array(1 + data.length);
-    out.set(data, 1);
-    return sha256(out);
+    return START._cloneInto(STATE).update(LEAF).update(data).digest();
 }
 
 function node(left, right) {
-    const out = new Uint8Array(65);
-    out[0] = 1;
-    out.set(left, 1);
-    out.set(right, 33);
-    return sha256(out);
+    return START._cloneInto(STATE).update(NODE).update(left).update(right)
+                .digest();
 }
 
 /* a tree that grows: the roots of its complete subtrees, smallest last */
