@@ -211,6 +211,14 @@ ngx_http_loyalty_backlog_take(ngx_http_loyalty_backlog_t *backlog,
 }
 
 
+uint64_t
+ngx_http_loyalty_backlog_first(ngx_http_loyalty_backlog_t *backlog)
+{
+    return (backlog->first == NGX_HTTP_LOYALTY_BACKLOG_NONE)
+           ? 0 : loyalty_ring_seq(backlog->ring->ring, backlog->first);
+}
+
+
 /* both are in the order of their numbers, and so is what becomes of them */
 
 void

@@ -7,7 +7,7 @@
  *     ring.c           where the ring comes from, and what outlives a reload
  *     backlog.c        what of it is a worker's own
  *     sender.c         from the ring to Redis
- *     spooler.c        from the ring to the spool
+ *     spooler.c, mover.c    from the ring to the spool
  *     spool.c, spool_write.c, replay.c    its files
  *     observed.c       a record as a call
  *
@@ -260,6 +260,9 @@ void ngx_http_loyalty_backlog_put(ngx_http_loyalty_backlog_t *backlog,
 /* NGX_DECLINED: it is empty */
 ngx_int_t ngx_http_loyalty_backlog_take(ngx_http_loyalty_backlog_t *backlog,
     uint32_t *slot);
+
+/* the number of the first one, 0: it is empty */
+uint64_t ngx_http_loyalty_backlog_first(ngx_http_loyalty_backlog_t *backlog);
 
 /* n slots, in the order of their numbers, each to its place */
 void ngx_http_loyalty_backlog_merge(ngx_http_loyalty_backlog_t *backlog,

@@ -1,6 +1,6 @@
 /*
  * A worker's sender, as the files that make it up see it: sender.c sends,
- * spooler.c moves what cannot be sent to the spool.
+ * spooler.c sees to what cannot be sent, mover.c moves that.
  */
 
 #ifndef _NGX_HTTP_LOYALTY_SENDER_H_INCLUDED_
@@ -58,7 +58,10 @@ struct ngx_http_loyalty_sender_s {
     ngx_msec_t                    rest;           /* since when another may be
                                                      the spooler, or 0 */
     uint64_t                      spooler;        /* the last one seen */
+    uint64_t                      drained;        /* up to this number, the
+                                                     ring is to be */
     unsigned                      spooling:1;     /* which lives */
+    unsigned                      draining:1;
     unsigned                      holding:1;      /* nothing is sent from the
                                                      ring: it is moved */
 };
@@ -90,6 +93,18 @@ void ngx_http_loyalty_spooler_added(ngx_http_loyalty_sender_t *sender);
 
 /* the spool comes first: nothing is sent from the ring */
 ngx_uint_t ngx_http_loyalty_spooler_first(ngx_http_loyalty_sender_t *sender);
+
+/* there is hardly any room left in the ring */
+ngx_uint_t ngx_http_loyalty_spooler_urgent(ngx_http_loyalty_sender_t *sender);
+
+
+/* ---- mover.c ---- */
+
+/* all slots that are ours are anybody's */
+void ngx_http_loyalty_mover_offer(ngx_http_loyalty_sender_t *sender);
+
+/* from the ring to the spool, which is ours, as much as there is time for */
+void ngx_http_loyalty_mover_move(ngx_http_loyalty_sender_t *sender);
 
 
 #endif /* _NGX_HTTP_LOYALTY_SENDER_H_INCLUDED_ */

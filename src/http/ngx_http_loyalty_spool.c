@@ -252,8 +252,12 @@ ngx_http_loyalty_spool_tell(ngx_http_loyalty_spool_t *spool)
                      (uint64_t) spool->bytes, __ATOMIC_RELEASE);
     __atomic_store_n(&user[NGX_HTTP_LOYALTY_RING_SPOOL_FULL],
                      (uint64_t) spool->full, __ATOMIC_RELEASE);
+
+    /* they also wait for what they have offered, which comes next */
+
     __atomic_store_n(&user[NGX_HTTP_LOYALTY_RING_FIRST],
-                     (uint64_t) ngx_http_loyalty_spool_first(spool),
+                     (uint64_t) (ngx_queue_empty(&spool->segments)
+                                 || ngx_http_loyalty_spool_first(spool)),
                      __ATOMIC_RELEASE);
 }
 

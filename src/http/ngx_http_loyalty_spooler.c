@@ -29,28 +29,18 @@
 #define NGX_HTTP_LOYALTY_SPOOLER_URGENT   5
 #define NGX_HTTP_LOYALTY_SPOOLER_LOOK     60000   /* ms between looks into the
                                                      directory */
-#define NGX_HTTP_LOYALTY_SPOOLER_BATCHES  8       /* in a tick */
-#define NGX_HTTP_LOYALTY_SPOOLER_MOVED    1024    /* in a batch, at most */
 #define NGX_HTTP_LOYALTY_SPOOLER_TURN     5000    /* ms until another's turn */
 #define NGX_HTTP_LOYALTY_SPOOLER_REST     200     /* ms */
-
-
-/* slots on their way to the spool */
-
-typedef struct {
-    ngx_http_loyalty_backlog_t   *backlog;
-    uint32_t                      slot;
-} ngx_http_loyalty_moved_t;
 
 
 static void ngx_http_loyalty_spooler_say(ngx_http_loyalty_sender_t *sender);
 static ngx_msec_t ngx_http_loyalty_spooler_work(
     ngx_http_loyalty_sender_t *sender);
+static ngx_uint_t ngx_http_loyalty_spooler_drained(
+    ngx_http_loyalty_sender_t *sender);
 static ngx_uint_t ngx_http_loyalty_spooler_turn(
     ngx_http_loyalty_sender_t *sender);
 static ngx_uint_t ngx_http_loyalty_spooler_rests(
-    ngx_http_loyalty_sender_t *sender);
-static ngx_uint_t ngx_http_loyalty_spooler_urgent(
     ngx_http_loyalty_sender_t *sender);
 static ngx_uint_t ngx_http_loyalty_spooler_pressed(
     ngx_http_loyalty_sender_t *sender);
@@ -66,16 +56,6 @@ static void ngx_http_loyalty_spooler_become(
     ngx_http_loyalty_sender_t *sender);
 static void ngx_http_loyalty_spooler_leave(ngx_http_loyalty_sender_t *sender);
 static void ngx_http_loyalty_spooler_adopt(ngx_http_loyalty_sender_t *sender);
-static void ngx_http_loyalty_spooler_offer(ngx_http_loyalty_sender_t *sender);
-static void ngx_http_loyalty_spooler_move(ngx_http_loyalty_sender_t *sender);
-static ngx_int_t ngx_http_loyalty_spooler_batch(
-    ngx_http_loyalty_sender_t *sender, u_char *buf);
-static void ngx_http_loyalty_spooler_back(ngx_http_loyalty_sender_t *sender,
-    ngx_http_loyalty_moved_t *moved, ngx_uint_t n);
-static ngx_int_t ngx_http_loyalty_spooler_take(
-    ngx_http_loyalty_sender_t *sender, ngx_http_loyalty_moved_t *moved);
-static void ngx_http_loyalty_spooler_full(ngx_http_loyalty_sender_t *sender,
-    ngx_uint_t full);
 
 
 ngx_int_t
@@ -117,7 +97,7 @@ ngx_http_loyalty_spooler_tick(ngx_event_t *ev)
         next = ngx_http_loyalty_spooler_work(sender);
 
     } else if (ngx_http_loyalty_spooler_alone(sender)) {
-        ngx_http_loyalty_spooler_offer(sender);
+        ngx_http_loyalty_mover_offer(sender);
 
     } else {
         ngx_http_loyalty_spooler_adopt(sender);
@@ -171,13 +151,21 @@ ngx_http_loyalty_spooler_work(ngx_http_loyalty_sender_t *sender)
     spool = sender->spool;
 
     if (ngx_exiting || ngx_http_loyalty_spooler_turn(sender)
-        || ngx_http_loyalty_spooler_alone(sender))
+        || (ngx_http_loyalty_spool_mine(spool)
+            && ngx_http_loyalty_spooler_alone(sender)))
     {
         ngx_http_loyalty_spooler_leave(sender);
     }
 
     other = ngx_http_loyalty_spooler_other(sender, 1);
     pressed = ngx_http_loyalty_spooler_pressed(sender);
+
+    if (other && (sender->holding || ngx_http_loyalty_spooler_first(sender))) {
+
+        /* who sends nothing is not answered, which says nothing */
+
+        sender->failures = 0;
+    }
 
     if (!other && !ngx_exiting
         && ngx_http_loyalty_spooler_wanted(sender, pressed))
@@ -186,7 +174,7 @@ ngx_http_loyalty_spooler_work(ngx_http_loyalty_sender_t *sender)
     }
 
     if ((other && pressed) || ngx_http_loyalty_spooler_alone(sender)) {
-        ngx_http_loyalty_spooler_offer(sender);
+        ngx_http_loyalty_mover_offer(sender);
 
     } else if (!other) {
         ngx_http_loyalty_spooler_adopt(sender);
@@ -195,9 +183,12 @@ ngx_http_loyalty_spooler_work(ngx_http_loyalty_sender_t *sender)
     if (ngx_http_loyalty_spool_mine(spool)) {
 
         if (pressed) {
-            ngx_http_loyalty_spooler_move(sender);
+            sender->draining = 0;
+            ngx_http_loyalty_mover_move(sender);
 
-        } else if (ngx_http_loyalty_spool_empty(spool)) {
+        } else if (ngx_http_loyalty_spool_empty(spool)
+                   && ngx_http_loyalty_spooler_drained(sender))
+        {
             ngx_http_loyalty_spool_release(spool);
         }
     }
@@ -219,6 +210,59 @@ ngx_http_loyalty_spooler_work(ngx_http_loyalty_sender_t *sender)
 
     return ngx_http_loyalty_spooler_urgent(sender)
            ? NGX_HTTP_LOYALTY_SPOOLER_URGENT : NGX_HTTP_LOYALTY_SPOOLER_FAST;
+}
+
+
+/*
+ * The spool is empty.  What others offered when it was not is older than what
+ * they hold: it has just been adopted, and is sent before they go on.
+ */
+
+static ngx_uint_t
+ngx_http_loyalty_spooler_drained(ngx_http_loyalty_sender_t *sender)
+{
+    ngx_uint_t                   i;
+    ngx_queue_t                 *q;
+    loyalty_ring_t              *ring;
+    ngx_http_loyalty_sending_t  *sending;
+
+    ring = sender->spool->ring;
+
+    if (!sender->draining) {
+        sender->draining = 1;
+        sender->drained = __atomic_load_n(&ring->seq, __ATOMIC_RELAXED);
+        return 0;
+    }
+
+    for (q = ngx_queue_head(&sender->sent);
+         q != ngx_queue_sentinel(&sender->sent);
+         q = ngx_queue_next(q))
+    {
+        sending = ngx_queue_data(q, ngx_http_loyalty_sending_t, queue);
+
+        if (sending->backlog != NULL && !sending->aside
+            && (sending->backlog != &sender->backlogs[0]
+                || loyalty_ring_seq(ring, sending->slot) <= sender->drained))
+        {
+            return 0;
+        }
+    }
+
+    for (i = 1; i < sender->nbacklogs; i++) {
+        if (ngx_http_loyalty_backlog_first(&sender->backlogs[i])) {
+            return 0;
+        }
+    }
+
+    i = ngx_http_loyalty_backlog_first(&sender->backlogs[0]);
+
+    if (i && i <= sender->drained) {
+        return 0;
+    }
+
+    sender->draining = 0;
+
+    return 1;
 }
 
 
@@ -273,7 +317,7 @@ ngx_http_loyalty_spooler_rests(ngx_http_loyalty_sender_t *sender)
 
 /* there is hardly any room left */
 
-static ngx_uint_t
+ngx_uint_t
 ngx_http_loyalty_spooler_urgent(ngx_http_loyalty_sender_t *sender)
 {
     loyalty_ring_t            *ring;
@@ -466,205 +510,5 @@ ngx_http_loyalty_spooler_adopt(ngx_http_loyalty_sender_t *sender)
 
     for (i = 0; i < sender->nbacklogs; i++) {
         ngx_http_loyalty_backlog_adopt(&sender->backlogs[i], 0);
-    }
-}
-
-
-static void
-ngx_http_loyalty_spooler_offer(ngx_http_loyalty_sender_t *sender)
-{
-    ngx_http_loyalty_moved_t  moved;
-
-    while (ngx_http_loyalty_spooler_take(sender, &moved) == NGX_OK) {
-        (void) loyalty_ring_offer(moved.backlog->ring->ring, moved.slot,
-                                  ngx_pid);
-    }
-}
-
-
-static void
-ngx_http_loyalty_spooler_move(ngx_http_loyalty_sender_t *sender)
-{
-    u_char      *buf;
-    ngx_uint_t   n;
-
-    buf = ngx_alloc(NGX_HTTP_LOYALTY_SPOOL_BATCH, sender->log);
-    if (buf == NULL) {
-        return;
-    }
-
-    for (n = 0; n < NGX_HTTP_LOYALTY_SPOOLER_BATCHES; n++) {
-        if (ngx_http_loyalty_spooler_batch(sender, buf) != NGX_OK) {
-            break;
-        }
-    }
-
-    ngx_free(buf);
-}
-
-
-/* NGX_DECLINED: there is no more, or it cannot be written */
-
-static ngx_int_t
-ngx_http_loyalty_spooler_batch(ngx_http_loyalty_sender_t *sender, u_char *buf)
-{
-    off_t                      room;
-    u_char                    *p;
-    ngx_int_t                  rc;
-    ngx_uint_t                 i, n;
-    loyalty_record_t           record;
-    ngx_http_loyalty_moved_t   moved[NGX_HTTP_LOYALTY_SPOOLER_MOVED];
-
-    room = ngx_min(ngx_http_loyalty_spool_room(sender->spool),
-                   NGX_HTTP_LOYALTY_SPOOL_BATCH);
-
-    p = buf;
-    n = 0;
-
-    while (n < NGX_HTTP_LOYALTY_SPOOLER_MOVED
-           && room - (p - buf) >= LOYALTY_RECORD
-           && ngx_http_loyalty_spooler_take(sender, &moved[n]) == NGX_OK)
-    {
-        rc = loyalty_ring_read(moved[n].backlog->ring->ring, moved[n].slot,
-                               ngx_pid, &record);
-
-        if (rc == 0) {
-            p = ngx_cpymem(p, record.payload - LOYALTY_RECORD_HEAD,
-                           record.size);
-            n++;
-
-        } else if (rc == 1) {
-            ngx_http_loyalty_stat(sender->observing->program,
-                                  NGX_HTTP_LOYALTY_STAT_OBS_DAMAGED, 1);
-            (void) loyalty_ring_done(moved[n].backlog->ring->ring,
-                                     moved[n].slot, ngx_pid);
-        }
-    }
-
-    ngx_http_loyalty_spooler_full(sender, room < LOYALTY_RECORD);
-
-    if (n == 0) {
-        return NGX_DECLINED;
-    }
-
-    rc = ngx_http_loyalty_spool_append(sender->spool, buf, p - buf);
-
-    if (rc != NGX_OK) {
-        ngx_http_loyalty_spooler_back(sender, moved, n);
-        return NGX_DECLINED;
-    }
-
-    for (i = 0; i < n; i++) {
-        (void) loyalty_ring_done(moved[i].backlog->ring->ring, moved[i].slot,
-                                 ngx_pid);
-    }
-
-    ngx_http_loyalty_stat(sender->observing->program,
-                          NGX_HTTP_LOYALTY_STAT_SPOOLED, n);
-
-    return NGX_OK;
-}
-
-
-/* to where they were taken from */
-
-static void
-ngx_http_loyalty_spooler_back(ngx_http_loyalty_sender_t *sender,
-    ngx_http_loyalty_moved_t *moved, ngx_uint_t n)
-{
-    ngx_uint_t                i, b, k;
-    ngx_http_loyalty_slot_t   slots[NGX_HTTP_LOYALTY_SPOOLER_MOVED];
-
-    for (b = 0; b < sender->nbacklogs; b++) {
-
-        for (i = 0, k = 0; i < n; i++) {
-
-            if (moved[i].backlog == &sender->backlogs[b]) {
-                slots[k].slot = moved[i].slot;
-                slots[k].seq = loyalty_ring_seq(moved[i].backlog->ring->ring,
-                                                moved[i].slot);
-                k++;
-            }
-        }
-
-        ngx_http_loyalty_backlog_merge(&sender->backlogs[b], slots, k);
-    }
-}
-
-
-/*
- * The oldest slot that is ours.  One that is under way comes back, or is done,
- * within the time that Redis has; what is behind it waits for that, lest it
- * should be moved to before it.  When there is hardly any room left, room is
- * worth more than order.
- */
-
-static ngx_int_t
-ngx_http_loyalty_spooler_take(ngx_http_loyalty_sender_t *sender,
-    ngx_http_loyalty_moved_t *moved)
-{
-    ngx_uint_t                   i, urgent;
-    ngx_queue_t                 *q;
-    ngx_http_loyalty_sending_t  *sending;
-
-    urgent = ngx_http_loyalty_spooler_urgent(sender);
-
-    for (q = ngx_queue_head(&sender->sent);
-         q != ngx_queue_sentinel(&sender->sent);
-         q = ngx_queue_next(q))
-    {
-        sending = ngx_queue_data(q, ngx_http_loyalty_sending_t, queue);
-
-        if (sending->backlog == NULL) {
-            continue;
-        }
-
-        if (!sending->flying) {
-            moved->backlog = sending->backlog;
-            moved->slot = sending->slot;
-            ngx_http_loyalty_sender_drop(sending);
-            return NGX_OK;
-        }
-
-        if (!urgent) {
-            return NGX_DECLINED;
-        }
-    }
-
-    for (i = sender->nbacklogs; i > 0; i--) {
-        moved->backlog = &sender->backlogs[i - 1];
-
-        if (ngx_http_loyalty_backlog_take(moved->backlog, &moved->slot)
-            == NGX_OK)
-        {
-            return NGX_OK;
-        }
-    }
-
-    return NGX_DECLINED;
-}
-
-
-static void
-ngx_http_loyalty_spooler_full(ngx_http_loyalty_sender_t *sender,
-    ngx_uint_t full)
-{
-    ngx_http_loyalty_spool_t  *spool;
-
-    spool = sender->spool;
-
-    if (spool->full == full) {
-        return;
-    }
-
-    spool->full = full;
-    ngx_http_loyalty_spool_tell(spool);
-
-    if (full) {
-        ngx_log_error(NGX_LOG_ERR, sender->log, 0,
-                      "loyalty program \"%V\": the spool \"%V\" is full, newer "
-                      "observed events stay in the ring",
-                      &sender->observing->program->name,
-                      &spool->conf->path->name);
     }
 }
