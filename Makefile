@@ -34,7 +34,8 @@ help:
 	@echo "make soak       100,000 observed purchases while all else fails"
 	@echo "make replay     two years of real purchases; REPLAY='--data DIR'"
 	@echo "make bench      measurements; bench-draws: the arithmetic of draws;"
-	@echo "                bench-verify: loyalty-verify on N=1000000 records"
+	@echo "                bench-verify: loyalty-verify on N=1000000 records;"
+	@echo "                bench-plays: plays of an instant win"
 	@echo "make stats      statistics of draws, N=1000000 outcomes of each kind,"
 	@echo "                and dieharder, for an hour; DIEHARDER='' for none"
 	@echo "make fsck       proves every member's ledger; REDIS=host:port, PROGRAM="
@@ -100,6 +101,11 @@ bench:
 	@$(DEPS) build bench
 	@$(MAKE) -s --no-print-directory module
 	@tests/bench/run
+
+bench-plays:
+	@$(DEPS) build bench
+	@$(MAKE) -s --no-print-directory module
+	@perl tests/bench/plays.pl $(PLAYS)
 
 bench-verify: verify
 	@perl tests/bench/verify.pl $(N)
@@ -289,5 +295,5 @@ FORCE:
 -include $(wildcard $(BUILD)/verify/*.d $(BUILD)/unit/*/*.d $(BUILD)/unit/*.d)
 
 .PHONY: all help deps module module-locked demo demo-stop verify web \
-        verify-locked test asan lint bench bench-draws bench-verify stats \
-        soak replay fsck clean unit unit-locked fuzz fuzz-run FORCE
+        verify-locked test asan lint bench bench-draws bench-plays bench-verify \
+        stats soak replay fsck clean unit unit-locked fuzz fuzz-run FORCE
