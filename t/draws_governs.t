@@ -33,6 +33,7 @@ sub program {
 
     return <<"END";
 secret_file %%TESTDIR%%/secret;
+unsafe_store on;
 wallet points;
 timestamp_authority http://127.0.0.1:$port trusted_certificate=@{[$ca->dir]}/ca.crt;
 instant_win scratch {

@@ -21,6 +21,7 @@ my $t = Loyalty::Test->new(
     workers => 2, files => { secret => 'main:' . 'ab' x 32 . "\n" },
     server => 'location /fair/ { loyalty_proof shop; }', program => <<"END");
 secret_file %%TESTDIR%%/secret;
+unsafe_store on;
 wallet points;
 earn visit points 1;
 challenge entered { on visit;  goal 1;  every day;  award tickets spring 2; }

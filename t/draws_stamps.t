@@ -32,6 +32,7 @@ sub program {
 
     return <<"END";
 secret_file %%TESTDIR%%/secret;
+unsafe_store on;
 wallet points;
 beacon drand_quicknet from=http://127.0.0.1:%%PORT_one%%
                       from=http://127.0.0.1:%%PORT_two%%;

@@ -28,7 +28,7 @@ my $close = at(3600);
 sub program {
     my ($block, $more) = @_;
 
-    return "secret_file %%TESTDIR%%/secret;\nwallet points;\n"
+    return "secret_file %%TESTDIR%%/secret;\nunsafe_store on;\nwallet points;\n"
            . ($more // '') . "instant_win scratch {\n    open $open;\n"
            . "$block\n}\n";
 }

@@ -47,6 +47,7 @@ ngx_http_loyalty_await_ask(void *data)
 
     ngx_int_t                       rc;
     ngx_str_t                       detail;
+    const char                     *unsafe;
     ngx_http_loyalty_problem_e      problem;
     ngx_http_loyalty_member_ctx_t  *ctx;
 
@@ -58,7 +59,21 @@ ngx_http_loyalty_await_ask(void *data)
                              &problem, &detail);
 
     if (rc == NGX_OK) {
-        return await->next(ctx);
+
+        /* what was heard of the campaign came over a connection that looked:
+           a win that is told must not be forgotten */
+
+        unsafe = ngx_http_loyalty_redis_unsafe(ctx->program);
+
+        if (unsafe == NULL) {
+            return await->next(ctx);
+        }
+
+        detail.data = (u_char *) unsafe;
+        detail.len = ngx_strlen(unsafe);
+
+        return ngx_http_loyalty_member_problem(ctx,
+                                 NGX_HTTP_LOYALTY_P_UNSAFE_STORE, &detail);
     }
 
     if (rc == NGX_DECLINED) {

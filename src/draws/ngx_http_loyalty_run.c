@@ -304,7 +304,8 @@ ngx_http_loyalty_campaign_ready(ngx_http_loyalty_campaign_t *campaign,
         return NGX_AGAIN;
     }
 
-    *problem = (run->state == NGX_HTTP_LOYALTY_RUN_CHANGED)
+    *problem = (run->state == NGX_HTTP_LOYALTY_RUN_CHANGED
+                || run->state == NGX_HTTP_LOYALTY_RUN_SECRET)
                ? NGX_HTTP_LOYALTY_P_RULES_CHANGED
                : (run->state == NGX_HTTP_LOYALTY_RUN_STALE)
                  ? NGX_HTTP_LOYALTY_P_STALE_CONFIGURATION

@@ -137,6 +137,9 @@ ngx_http_loyalty_problem_t  ngx_http_loyalty_problems[] = {
       ngx_string("This server has an older version of the game's rules"),
       5 },
 
+    { ngx_string("unsafe_store"), 503,
+      ngx_string("The store is less durable than draws are promised"), 60 },
+
     { ngx_string("beacon_unavailable"), 503,
       ngx_string("The random beacon's round is not there yet"), 3 },
 

@@ -129,6 +129,11 @@ ngx_http_loyalty_op_t *ngx_http_loyalty_redis_call(
 
 void ngx_http_loyalty_redis_detach(ngx_http_loyalty_op_t *op);
 
+/* in words why the store is weaker than the program asks for, as the newest
+   connection found it; NULL: it is not, or "unsafe_store on" */
+const char *ngx_http_loyalty_redis_unsafe(
+    ngx_http_loyalty_program_t *program);
+
 
 /* ---- for program/ and the module ---- */
 

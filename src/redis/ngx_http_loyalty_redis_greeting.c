@@ -480,3 +480,27 @@ ngx_http_loyalty_greeting_named(ngx_http_loyalty_link_t *link,
 
     return NGX_OK;
 }
+
+
+const char *
+ngx_http_loyalty_redis_unsafe(ngx_http_loyalty_program_t *program)
+{
+    ngx_uint_t  weakness;
+
+    if (program->redis->worker == NULL || program->redis->unsafe_store) {
+        return NULL;
+    }
+
+    weakness = program->redis->worker->weakness;
+
+    return (weakness == 0) ? NULL
+           : (weakness & NGX_HTTP_LOYALTY_WEAK_UNKNOWN)
+             ? "redis does not tell how it stores"
+           : (weakness & NGX_HTTP_LOYALTY_WEAK_NO_AOF)
+             ? "redis keeps no append-only file"
+           : (weakness & NGX_HTTP_LOYALTY_WEAK_FSYNC)
+             ? "appendfsync of redis is weaker than the program asks for"
+           : (weakness & NGX_HTTP_LOYALTY_WEAK_EVICTS)
+             ? "redis may evict what it holds"
+           : "redis has fewer replicas than the program asks for";
+}
