@@ -386,7 +386,7 @@ test_bls(void **state)
 
     if (!loyalty_bls()) {
         assert_int_equal(loyalty_bls_verify(123, sig), -1);
-        skip();
+        return;
     }
 
     for (i = 0; i < sizeof(rounds) / sizeof(rounds[0]); i++) {
