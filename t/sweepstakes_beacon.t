@@ -219,6 +219,8 @@ sub disqualify {
     my ($s, $k, $position, $ago) = @_;
     my @holders = $s->file('picks') =~ /^winner $position \d+ (\d+) (\S+)$/mg;
     my ($seq, $person) = ($holders[-2], pack 'H*', $holders[-1]);
+    my ($ticket) = $s->file('picks')
+                 =~ /^(?:pick|fresh) \d+ \d+ (\d+) $seq $holders[-1]$/m;
     my $time = int((time - $ago) * 1000);
     my $dq = T('dq') . pack('H*', $s->cid) . u32($k) . u64($time)
              . u32($position) . u64($seq) . $person . u16(5) . lp('ops')
@@ -228,7 +230,7 @@ sub disqualify {
         (map { "$tag{$s->{name}}:$_" } qw(w f:picks f:dq)),
         Loyalty::MsgPack::encode($time) . Loyalty::MsgPack::encode($k)
         . Loyalty::MsgPack::encode($position)
-        . Loyalty::MsgPack::encode('' . u64($seq) . $person)
+        . Loyalty::MsgPack::encode(u64($seq) . $person . u64($ticket))
         . Loyalty::MsgPack::encode(Loyalty::Sweeps::note($t, 'dq', $dq))
         . Loyalty::MsgPack::encode(1));
     is($reply, 'N', "dq $k of $s->{name}");

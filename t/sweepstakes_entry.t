@@ -103,6 +103,9 @@ is($j->{first}, 0, 'the first one');
 is($j->{count}, 3, 'and how many');
 is($j->{free}, $false, 'bought');
 is($j->{balances}{points}, 30, 'for 50 each');
+is_deeply([map { $_->{type} } @{ $j->{effects} }], ['points', 'tickets'],
+          'all that changed');
+is($j->{receipt}{campaign}, $cid, 'of this campaign');
 is($r->header('Idempotency-Replayed'), undef, 'not a repeat');
 
 my $again = enter('ada', { tickets => 3 }, key => 'first');

@@ -191,6 +191,10 @@ void ngx_http_loyalty_machine_draw(ngx_http_loyalty_machine_t *m,
     uint64_t round, const u_char *b);
 
 
+/* as winners are kept, NGX_HTTP_LOYALTY_WHO bytes */
+void ngx_http_loyalty_pick_who(ngx_http_loyalty_pick_t *pick, u_char *who);
+
+
 /* ---- machine_after.c ---- */
 
 void ngx_http_loyalty_machine_after(ngx_http_loyalty_machine_t *m);

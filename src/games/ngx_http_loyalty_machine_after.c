@@ -304,7 +304,7 @@ ngx_http_loyalty_fresh_find(ngx_http_loyalty_machine_t *m)
 static void
 ngx_http_loyalty_fresh_again(ngx_http_loyalty_machine_t *m)
 {
-    u_char                    *buf, who[8 + LOYALTY_HASH];
+    u_char                    *buf, who[NGX_HTTP_LOYALTY_WHO];
     size_t                     size;
     ngx_str_t                  whom, note;
     loyalty_mpw_t             *w;
@@ -318,6 +318,7 @@ ngx_http_loyalty_fresh_again(ngx_http_loyalty_machine_t *m)
                   "is late", &m->campaign->program->name, fresh->k,
                   &m->campaign->rule->reason);
 
+    ngx_memzero(who, sizeof(who));
     loyalty_put_u64(who, fresh->dq.seq);
     ngx_memcpy(who + 8, fresh->dq.person, LOYALTY_HASH);
 
@@ -465,7 +466,7 @@ ngx_http_loyalty_fresh_used(void *data, ngx_int_t rc, int64_t length)
 {
     ngx_http_loyalty_machine_t *m = data;
 
-    u_char                     who[8 + LOYALTY_HASH];
+    u_char                     who[NGX_HTTP_LOYALTY_WHO];
     loyalty_mpw_t             *w;
     ngx_http_loyalty_draw_t   *draw;
     ngx_http_loyalty_pick_t   *pick;
@@ -478,8 +479,7 @@ ngx_http_loyalty_fresh_used(void *data, ngx_int_t rc, int64_t length)
     draw = m->draw;
     pick = draw->picks;
 
-    loyalty_put_u64(who, pick->seq);
-    ngx_memcpy(who + 8, pick->person, LOYALTY_HASH);
+    ngx_http_loyalty_pick_who(pick, who);
 
     ngx_http_loyalty_game_call(&m->call, m->campaign, "w f:picks");
 

@@ -124,10 +124,10 @@ ngx_http_loyalty_draw_write(ngx_http_loyalty_machine_t *m)
     }
 
     size = 256 + text.len + reveal.len + 5 * version->manifest.winners
-           + draw->npicks * (8 + LOYALTY_HASH);
+           + draw->npicks * NGX_HTTP_LOYALTY_WHO;
 
     buf = ngx_pnalloc(m->pool, size);
-    p = ngx_pnalloc(m->pool, draw->npicks * (8 + LOYALTY_HASH) + 1);
+    p = ngx_pnalloc(m->pool, draw->npicks * NGX_HTTP_LOYALTY_WHO + 1);
 
     if (buf == NULL || p == NULL) {
         ngx_http_loyalty_machine_failed(m);
@@ -150,16 +150,24 @@ ngx_http_loyalty_draw_write(ngx_http_loyalty_machine_t *m)
     }
 
     for (i = 0; i < draw->npicks; i++) {
-        loyalty_put_u64(p + i * (8 + LOYALTY_HASH), draw->picks[i].seq);
-        ngx_memcpy(p + i * (8 + LOYALTY_HASH) + 8, draw->picks[i].person,
-                   LOYALTY_HASH);
+        ngx_http_loyalty_pick_who(&draw->picks[i],
+                                  p + i * NGX_HTTP_LOYALTY_WHO);
     }
 
-    loyalty_mpw_str(w, p, draw->npicks * (8 + LOYALTY_HASH));
+    loyalty_mpw_str(w, p, draw->npicks * NGX_HTTP_LOYALTY_WHO);
     loyalty_mpw_str(w, draw->draw_key, LOYALTY_HASH);
 
     ngx_http_loyalty_machine_send(m, NGX_HTTP_LOYALTY_FN_DRAWN,
                                   ngx_http_loyalty_draw_written);
+}
+
+
+void
+ngx_http_loyalty_pick_who(ngx_http_loyalty_pick_t *pick, u_char *who)
+{
+    who = loyalty_put_u64(who, pick->seq);
+    who = ngx_cpymem(who, pick->person, LOYALTY_HASH);
+    loyalty_put_u64(who, pick->ticket);
 }
 
 

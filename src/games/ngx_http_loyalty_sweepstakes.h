@@ -67,6 +67,11 @@ typedef struct {
 
 /* a prize after the draw: what G:w says of its position */
 
+#define NGX_HTTP_LOYALTY_WHO   (8 + LOYALTY_HASH + 8)
+
+/* what sweepstakes_H says of one: u32 row, u8 status, who */
+#define NGX_HTTP_LOYALTY_TOLD  (5 + NGX_HTTP_LOYALTY_WHO)
+
 typedef enum {
     NGX_HTTP_LOYALTY_HELD = 0,
     NGX_HTTP_LOYALTY_CLAIMED,
@@ -79,7 +84,8 @@ typedef struct {
     int64_t                       row;
     int64_t                       status;
     int64_t                       since;          /* ms */
-    ngx_str_t                     who;            /* u64 seq, person */
+    ngx_str_t                     who;            /* u64 seq, person, u64
+                                                     ticket; or len 0 */
 } ngx_http_loyalty_held_t;
 
 
@@ -89,9 +95,7 @@ typedef struct {
     uint64_t                      ticket;
     uint64_t                      seq;
     uint32_t                      attempt;
-    uint32_t                      row;            /* of the prize */
     u_char                        person[LOYALTY_HASH];
-    unsigned                      vacant:1;
 } ngx_http_loyalty_pick_t;
 
 
@@ -100,9 +104,6 @@ typedef struct {
     ngx_http_loyalty_pick_t      *picks;
     ngx_uint_t                    nfresh;         /* fresh alternates, by k */
     ngx_http_loyalty_pick_t      *fresh;
-    ngx_uint_t                    nprizes;        /* who has each prize now,
-                                                     by position */
-    ngx_http_loyalty_pick_t      *prizes;
 } ngx_http_loyalty_picks_t;
 
 
@@ -157,7 +158,7 @@ ngx_int_t ngx_http_loyalty_claim_json(ngx_http_loyalty_campaign_t *campaign,
 
 /* ---- sweepstakes_dq.c ---- */
 
-/* what a dq says, and its note in pool; who: u64 seq and person */
+/* what a dq says, and its note in pool */
 ngx_int_t ngx_http_loyalty_dq_note(ngx_http_loyalty_campaign_t *campaign,
     ngx_pool_t *pool, loyalty_dq_t *dq, ngx_str_t *who, ngx_str_t *note);
 
@@ -196,7 +197,7 @@ ngx_int_t ngx_http_loyalty_held(ngx_str_t *value,
 void ngx_http_loyalty_prize_json(ngx_http_loyalty_campaign_t *campaign,
     int64_t row, loyalty_out_t *out);
 
-/* the file "picks"; arrays come from pool */
+/* who was picked, by the file "picks"; arrays come from pool */
 ngx_int_t ngx_http_loyalty_picks_read(ngx_http_loyalty_picks_t *list,
     ngx_pool_t *pool, ngx_str_t *text);
 

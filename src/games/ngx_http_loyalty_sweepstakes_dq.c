@@ -17,7 +17,7 @@ ngx_http_loyalty_dq_note(ngx_http_loyalty_campaign_t *campaign,
     size_t  len;
     u_char  statement[LOYALTY_DQ_MAX];
 
-    if (who->len != 8 + LOYALTY_HASH) {
+    if (who->len != NGX_HTTP_LOYALTY_WHO) {
         return NGX_ERROR;
     }
 

@@ -460,6 +460,12 @@ ngx_http_loyalty_entry_json(ngx_http_loyalty_member_ctx_t *ctx,
         loyalty_out_lit(out, ",\"free\":false,");
     }
 
+    if (ngx_http_loyalty_effects_json(ctx->program, record, out) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    loyalty_out_lit(out, ",");
+
     if (ngx_http_loyalty_balances_json(ctx->program, record, out) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -497,7 +503,9 @@ ngx_http_loyalty_entry_receipt(ngx_http_loyalty_member_ctx_t *ctx,
         return NGX_ERROR;
     }
 
-    loyalty_out_lit(out, "{\"record\":");
+    loyalty_out_lit(out, "{\"campaign\":");
+    loyalty_out_str(out, ectx->campaign->hex, 2 * LOYALTY_CID);
+    loyalty_out_lit(out, ",\"record\":");
     len = loyalty_hex(text, record, LOYALTY_ENTRY_LEN);
     loyalty_out_str(out, text, len);
     loyalty_out_lit(out, ",\"signature\":");

@@ -14,7 +14,7 @@
 
 
 static ngx_int_t ngx_http_loyalty_picks_line(ngx_http_loyalty_picks_t *list,
-    ngx_str_t *line, ngx_uint_t max);
+    ngx_str_t *line);
 static ngx_uint_t ngx_http_loyalty_picks_words(ngx_str_t *line,
     ngx_str_t *word);
 static ngx_uint_t ngx_http_loyalty_picks_is(ngx_str_t *word,
@@ -23,8 +23,6 @@ static ngx_int_t ngx_http_loyalty_picks_numbers(ngx_str_t *word,
     ngx_uint_t n, int64_t *numbers);
 static ngx_int_t ngx_http_loyalty_picks_person(ngx_str_t *word,
     u_char *person);
-static void ngx_http_loyalty_picks_ticket(ngx_http_loyalty_picks_t *list,
-    ngx_uint_t position, ngx_http_loyalty_pick_t *prize);
 
 
 ngx_int_t
@@ -160,7 +158,7 @@ ngx_http_loyalty_held(ngx_str_t *value, ngx_http_loyalty_held_t *held)
         || loyalty_mpr_int(&r, &held->status) != 0
         || loyalty_mpr_int(&r, &held->since) != 0
         || loyalty_mpr_str(&r, &p, &len) != 0
-        || (len != 0 && len != 8 + LOYALTY_HASH))
+        || (len != 0 && len != NGX_HTTP_LOYALTY_WHO))
     {
         return NGX_ERROR;
     }
@@ -209,14 +207,13 @@ ngx_http_loyalty_picks_read(ngx_http_loyalty_picks_t *list, ngx_pool_t *pool,
 
     /* no array has more than there are lines */
 
-    pick = ngx_pcalloc(pool, 3 * (n + 1) * sizeof(ngx_http_loyalty_pick_t));
+    pick = ngx_palloc(pool, 2 * (n + 1) * sizeof(ngx_http_loyalty_pick_t));
     if (pick == NULL) {
         return NGX_ERROR;
     }
 
     list->picks = pick;
     list->fresh = pick + n + 1;
-    list->prizes = pick + 2 * (n + 1);
 
     for (p = text->data; p < last; p = end + 1) {
 
@@ -229,7 +226,7 @@ ngx_http_loyalty_picks_read(ngx_http_loyalty_picks_t *list, ngx_pool_t *pool,
         line.data = p;
         line.len = end - p;
 
-        if (ngx_http_loyalty_picks_line(list, &line, n) != NGX_OK) {
+        if (ngx_http_loyalty_picks_line(list, &line) != NGX_OK) {
             return NGX_ERROR;
         }
     }
@@ -238,68 +235,32 @@ ngx_http_loyalty_picks_read(ngx_http_loyalty_picks_t *list, ngx_pool_t *pool,
 }
 
 
+/* "pick POSITION ATTEMPT TICKET SEQ PERSON" and "fresh K ..." */
+
 static ngx_int_t
-ngx_http_loyalty_picks_line(ngx_http_loyalty_picks_t *list, ngx_str_t *line,
-    ngx_uint_t max)
+ngx_http_loyalty_picks_line(ngx_http_loyalty_picks_t *list, ngx_str_t *line)
 {
     int64_t                   v[4];
     ngx_str_t                 word[NGX_HTTP_LOYALTY_WORDS];
-    ngx_uint_t                n;
     ngx_http_loyalty_pick_t  *pick;
 
-    n = ngx_http_loyalty_picks_words(line, word);
-
-    if (n == 6) {
-        /* pick POSITION ATTEMPT TICKET SEQ PERSON, fresh K ... */
-
-        pick = ngx_http_loyalty_picks_is(&word[0], "pick")
-               ? &list->picks[list->npicks++]
-               : &list->fresh[list->nfresh++];
-
-        if (ngx_http_loyalty_picks_numbers(&word[1], 4, v) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        pick->attempt = (uint32_t) v[1];
-        pick->ticket = (uint64_t) v[2];
-        pick->seq = (uint64_t) v[3];
-
-        return ngx_http_loyalty_picks_person(&word[5], pick->person);
+    if (ngx_http_loyalty_picks_words(line, word) != NGX_HTTP_LOYALTY_WORDS) {
+        return NGX_OK;
     }
 
-    if (n < 3 || ngx_http_loyalty_picks_numbers(&word[1], 2, v) != NGX_OK
-        || v[0] >= (int64_t) max)
-    {
+    pick = ngx_http_loyalty_picks_is(&word[0], "pick")
+           ? &list->picks[list->npicks++]
+           : &list->fresh[list->nfresh++];
+
+    if (ngx_http_loyalty_picks_numbers(&word[1], 4, v) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    pick = &list->prizes[v[0]];
+    pick->attempt = (uint32_t) v[1];
+    pick->ticket = (uint64_t) v[2];
+    pick->seq = (uint64_t) v[3];
 
-    if (n == 5 && ngx_http_loyalty_picks_is(&word[0], "winner")) {
-
-        if (ngx_http_loyalty_picks_numbers(&word[3], 1, &v[2]) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        pick->row = (uint32_t) v[1];
-        pick->seq = (uint64_t) v[2];
-        pick->vacant = 0;
-
-        if (ngx_http_loyalty_picks_person(&word[4], pick->person) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        ngx_http_loyalty_picks_ticket(list, (ngx_uint_t) v[0], pick);
-
-    } else if (ngx_http_loyalty_picks_is(&word[0], "vacant")) {
-        ngx_memzero(pick, sizeof(ngx_http_loyalty_pick_t));
-        pick->row = (uint32_t) v[1];
-        pick->vacant = 1;
-    }
-
-    list->nprizes = ngx_max(list->nprizes, (ngx_uint_t) v[0] + 1);
-
-    return NGX_OK;
+    return ngx_http_loyalty_picks_person(&word[5], pick->person);
 }
 
 
@@ -363,29 +324,4 @@ ngx_http_loyalty_picks_person(ngx_str_t *word, u_char *person)
 {
     return loyalty_unhex(person, LOYALTY_HASH, word->data, word->len) == 0
            ? NGX_OK : NGX_ERROR;
-}
-
-
-/* by which ticket: that of the pick of this position, of an alternate, or of
-   a fresh one */
-
-static void
-ngx_http_loyalty_picks_ticket(ngx_http_loyalty_picks_t *list,
-    ngx_uint_t position, ngx_http_loyalty_pick_t *prize)
-{
-    ngx_uint_t                i;
-    ngx_http_loyalty_pick_t  *pick;
-
-    for (i = position; i < list->npicks + list->nfresh; i++) {
-
-        pick = (i < list->npicks) ? &list->picks[i]
-                                  : &list->fresh[i - list->npicks];
-
-        if (pick->seq == prize->seq
-            && ngx_memcmp(pick->person, prize->person, LOYALTY_HASH) == 0)
-        {
-            prize->ticket = pick->ticket;
-            return;
-        }
-    }
 }

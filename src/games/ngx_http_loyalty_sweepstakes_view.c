@@ -12,7 +12,6 @@
 #include "ngx_http_loyalty_await.h"
 
 
-#define NGX_HTTP_LOYALTY_WINNERS_TOLD  1000       /* in one reply */
 #define NGX_HTTP_LOYALTY_RANGE_LEN     16         /* bytes, in a state */
 
 
@@ -26,7 +25,7 @@ typedef struct {
 /* the reply of sweepstakes_H */
 
 enum {
-    NGX_HTTP_LOYALTY_VIEW_PICKS = NGX_HTTP_LOYALTY_STANDING_VALUES,
+    NGX_HTTP_LOYALTY_VIEW_WINNERS = NGX_HTTP_LOYALTY_STANDING_VALUES,
     NGX_HTTP_LOYALTY_VIEW_POSITION,
     NGX_HTTP_LOYALTY_VIEW_PRIZE,
     NGX_HTTP_LOYALTY_VIEW_MEMBER,
@@ -53,8 +52,8 @@ static ngx_int_t ngx_http_loyalty_view_find(ngx_pool_t *pool,
 static ngx_int_t ngx_http_loyalty_view_prize(
     ngx_http_loyalty_campaign_t *campaign, ngx_str_t *position,
     ngx_str_t *prize, loyalty_out_t *out);
-static void ngx_http_loyalty_view_winners(
-    ngx_http_loyalty_member_ctx_t *ctx, ngx_str_t *picks, loyalty_out_t *out);
+static void ngx_http_loyalty_view_winners(ngx_http_loyalty_view_ctx_t *vctx,
+    ngx_str_t *told, loyalty_out_t *out);
 
 
 ngx_int_t
@@ -86,16 +85,16 @@ static ngx_int_t
 ngx_http_loyalty_view_ready(ngx_http_loyalty_member_ctx_t *ctx)
 {
     u_char                       *p, arg[LOYALTY_HASH + 8];
-    ngx_str_t                     keys[5], value;
+    ngx_str_t                     keys[4], value;
     ngx_uint_t                    i;
     loyalty_mpw_t                 w;
     ngx_http_loyalty_view_ctx_t  *vctx;
 
-    static const char  *what[] = { "s", "meta", "f:picks", "w" };
+    static const char  *what[] = { "s", "meta", "w" };
 
     vctx = ctx->data;
 
-    p = ngx_pnalloc(ctx->request->pool, 4 * NGX_HTTP_LOYALTY_CAMPAIGN_KEY);
+    p = ngx_pnalloc(ctx->request->pool, 3 * NGX_HTTP_LOYALTY_CAMPAIGN_KEY);
 
     if (p == NULL
         || ngx_http_loyalty_campaign_person(vctx->campaign, &ctx->member,
@@ -105,13 +104,13 @@ ngx_http_loyalty_view_ready(ngx_http_loyalty_member_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    for (i = 0; i < 4; i++) {
+    for (i = 0; i < 3; i++) {
         ngx_http_loyalty_campaign_key(vctx->campaign, what[i], -1, p,
                                       &keys[i]);
         p += NGX_HTTP_LOYALTY_CAMPAIGN_KEY;
     }
 
-    keys[4] = ctx->keys[0];
+    keys[3] = ctx->keys[0];
 
     loyalty_mpw_init(&w, arg, sizeof(arg));
     loyalty_mpw_str(&w, vctx->person, LOYALTY_HASH);
@@ -120,7 +119,7 @@ ngx_http_loyalty_view_ready(ngx_http_loyalty_member_ctx_t *ctx)
     value.len = w.pos - arg;
 
     return ngx_http_loyalty_member_call(ctx, NGX_HTTP_LOYALTY_FN_SWEEPSTAKES,
-                                        5, keys, &value,
+                                        4, keys, &value,
                                         ngx_http_loyalty_view_reply);
 }
 
@@ -185,8 +184,8 @@ ngx_http_loyalty_view_json(ngx_http_loyalty_member_ctx_t *ctx,
     }
 
     if (standing->phase == NGX_HTTP_LOYALTY_PHASE_DRAWN) {
-        ngx_http_loyalty_view_winners(ctx,
-                        &reply->values[NGX_HTTP_LOYALTY_VIEW_PICKS], out);
+        ngx_http_loyalty_view_winners(vctx,
+                        &reply->values[NGX_HTTP_LOYALTY_VIEW_WINNERS], out);
     }
 
     loyalty_out_lit(out, "}");
@@ -413,31 +412,22 @@ ngx_http_loyalty_view_prize(ngx_http_loyalty_campaign_t *campaign,
 
 
 static void
-ngx_http_loyalty_view_winners(ngx_http_loyalty_member_ctx_t *ctx,
-    ngx_str_t *picks, loyalty_out_t *out)
+ngx_http_loyalty_view_winners(ngx_http_loyalty_view_ctx_t *vctx,
+    ngx_str_t *told, loyalty_out_t *out)
 {
-    ngx_uint_t                    i, n;
-    ngx_http_loyalty_pick_t      *pick;
-    ngx_http_loyalty_picks_t      list;
-    ngx_http_loyalty_view_ctx_t  *vctx;
+    u_char      *p, *last;
+    ngx_uint_t   i, n;
 
-    vctx = ctx->data;
     n = 0;
+    last = told->data + told->len;
 
     loyalty_out_lit(out, ",\"winners\":[");
 
-    if (ngx_http_loyalty_picks_read(&list, ctx->request->pool, picks)
-        != NGX_OK)
+    for (i = 0, p = told->data;
+         last - p >= NGX_HTTP_LOYALTY_TOLD;
+         i++, p += NGX_HTTP_LOYALTY_TOLD)
     {
-        out->failed = 1;
-        return;
-    }
-
-    for (i = 0; i < list.nprizes && n < NGX_HTTP_LOYALTY_WINNERS_TOLD; i++) {
-
-        pick = &list.prizes[i];
-
-        if (pick->vacant) {
+        if (p[4] >= NGX_HTTP_LOYALTY_VACANT) {
             continue;
         }
 
@@ -448,11 +438,12 @@ ngx_http_loyalty_view_winners(ngx_http_loyalty_member_ctx_t *ctx,
         loyalty_out_lit(out, "{\"position\":");
         loyalty_out_int(out, i);
         loyalty_out_lit(out, ",\"prize\":");
-        ngx_http_loyalty_prize_json(vctx->campaign, pick->row, out);
+        ngx_http_loyalty_prize_json(vctx->campaign, loyalty_get_u32(p), out);
         loyalty_out_lit(out, ",\"ticket\":");
-        loyalty_out_int(out, (int64_t) pick->ticket);
+        loyalty_out_int(out, (int64_t) loyalty_get_u64(p + 13
+                                                       + LOYALTY_HASH));
 
-        if (ngx_memcmp(pick->person, vctx->person, LOYALTY_HASH) == 0) {
+        if (ngx_memcmp(p + 13, vctx->person, LOYALTY_HASH) == 0) {
             loyalty_out_lit(out, ",\"own\":true}");
 
         } else {

@@ -43,18 +43,18 @@
 --     keys:   state, meta, winners, file "picks", file "reveal"
 --     input:  when, time of the timestamp that the round rests on (0: of
 --             none), picks, reveal, array of the prize (its row) of each
---             position that has one; 40 bytes for each position that was
---             filled, in order: u64 seq, person; K_draw
+--             position that has one; who is at each position that was
+--             filled, in order; K_draw
 --     output: "N", "D": there is a result, and it stands, or "R": there is
 --             an earlier timestamp by now
 -- sweepstakes_@H@  (no writes) where it stands
---     keys:   state, meta; then file "picks", winners, and a member's
+--     keys:   state, meta; then winners, and a member's
 --     input:  the member's person; nothing without the keys
 --     output: phase, paused, entries, tickets, voided tickets, done, ended,
---             round, late; then the picks ("" when they are over 256 kB), the
---             position of the member's prize and what is said of it
---             (sweepstakes-winners.lua), and the member; nothing at all when
---             there is no such state
+--             round, late; then of the first 1000 positions u32 row, u8
+--             status and 48 bytes of who (zeros: nobody), the position of the
+--             member's prize and what is said of it (sweepstakes-winners.lua),
+--             and the member; nothing at all when there is no such state
 -- errors: a state that does not decode
 --
 
@@ -69,7 +69,9 @@ local RECORD_SIZE = 132
 local FIRST = 54                    -- where in a record the ticket stands
 local FLAGS = 131
 local RUN = 32                      -- records read at a time behind a void
-local LISTED = 262144               -- bytes of picks in one reply
+local TOLD = 1000                   -- winners in one reply
+local WHO = 48                      -- bytes: u64 seq, person, u64 ticket
+local NOBODY = Z .. '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
 
 
 local function state_at(key)
@@ -252,10 +254,10 @@ local WON = 500                     -- fields written at a time
 
 local function write_winners(key, now, prizes, filled)
     local put, n = {}, 0
-    local positions = #filled / 40
+    local positions = #filled / WHO
 
     for p = 0, (positions > #prizes and positions or #prizes) - 1 do
-        local who = sub(filled, p * 40 + 1, p * 40 + 40)
+        local who = sub(filled, p * WHO + 1, (p + 1) * WHO)
 
         if p >= #prizes then
             put[n + 1], put[n + 2] = 'a' .. (p - #prizes), who
@@ -268,7 +270,7 @@ local function write_winners(key, now, prizes, filled)
             n = n + 2
 
             if who ~= '' then
-                put[n + 1], put[n + 2] = 'h' .. sub(who, 9), fmt('%.0f', p)
+                put[n + 1], put[n + 2] = 'h' .. sub(who, 9, 40), fmt('%.0f', p)
                 n = n + 2
             end
         end
@@ -315,6 +317,27 @@ local function drawn(keys, now, stamped, picks, reveal, prizes, filled, key)
 end
 
 
+local function told(key)
+    local n = tonumber(call('HGET', key, 'prizes'))
+    local names, out = {}, {}
+
+    for p = 1, n < TOLD and n or TOLD do
+        names[p] = 'p' .. p - 1
+    end
+
+    local raw = call('HMGET', key, unpack(names))
+
+    for p = 1, #names do
+        local row, status, _, who = unpack_all(raw[p])
+
+        out[p] = spack('>I4I1', row, status)
+                 .. (who ~= '' and who or NOBODY)
+    end
+
+    return concat(out)
+end
+
+
 local function sweepstakes(keys, person)
     local raw = call('GET', keys[1])
 
@@ -329,13 +352,12 @@ local function sweepstakes(keys, person)
                   m[1] or '0', m[2] or '0', m[3] or '0', m[4] or '0' }
 
     if person then
-        local n = call('STRLEN', keys[3])
-        local position = call('HGET', keys[4], 'h' .. person)
+        local position = call('HGET', keys[3], 'h' .. person)
 
-        out[10] = n <= LISTED and call('GET', keys[3]) or ''
+        out[10] = g[PHASE] == DRAWN and told(keys[3]) or ''
         out[11] = position or ''
-        out[12] = position and call('HGET', keys[4], 'p' .. position) or ''
-        out[13] = call('GET', keys[5]) or ''
+        out[12] = position and call('HGET', keys[3], 'p' .. position) or ''
+        out[13] = call('GET', keys[4]) or ''
     end
 
     return out

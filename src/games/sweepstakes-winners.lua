@@ -6,9 +6,9 @@
 -- The hash "winners" holds
 --     pN            of the prize at position N: msgpack values row of the
 --                   prize, status (0 held, 1 claimed, 2 delivered, 3 vacant,
---                   4 awaiting a fresh alternate), since when, who: u64 seq
---                   and person
---     aN            alternate N, from 0: u64 seq and person
+--                   4 awaiting a fresh alternate), since when, who: u64
+--                   seq, person, u64 ticket
+--     aN            alternate N, from 0: who
 --     h PERSON      the position of the prize that the person has
 --     f K           the position that fresh alternate K is for
 --     prizes next k settled   positions with a prize; the next alternate;
@@ -56,7 +56,7 @@ end
 
 
 local function who_text(who)
-    return fmt('%.0f', (sunpack('>I8', who))) .. ' ' .. hex(sub(who, 9))
+    return fmt('%.0f', (sunpack('>I8', who))) .. ' ' .. hex(sub(who, 9, 40))
 end
 
 
@@ -101,7 +101,7 @@ local function pass_on(keys, now, position, row, who)
 
     if who and who ~= '' then
         call('HSET', keys[1], name, pack(row, HELD, now, who),
-             'h' .. sub(who, 9), fmt('%.0f', position))
+             'h' .. sub(who, 9, 40), fmt('%.0f', position))
         call('APPEND', keys[2], fmt('winner %.0f %.0f ', position, row)
                                 .. who_text(who) .. '\n')
     else
@@ -127,7 +127,7 @@ local function disqualify(keys, now, k, position, who, note, fresh)
 
     call('APPEND', keys[3], note)
     call('HSET', keys[1], 'k', fmt('%.0f', k))
-    call('HDEL', keys[1], 'h' .. sub(who, 9))
+    call('HDEL', keys[1], 'h' .. sub(who, 9, 40))
 
     if fresh == 1 then
         call('HSET', keys[1], 'f' .. fmt('%.0f', k), fmt('%.0f', position),

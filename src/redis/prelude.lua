@@ -18,7 +18,7 @@ local MOVED = 8                     -- how many leave it at a time
 local MEMO = 4096                   -- decoded constants remembered
 
 local call, unpack_limit, unpack_all, pack, find, sub, byte, char, fmt
-local spack, sunpack
+local spack, sunpack, concat
 local band, bor, bnot, lshift, rshift
 
 
@@ -30,6 +30,7 @@ local function bind()
     find, sub, byte = string.find, string.sub, string.byte
     char, fmt = string.char, string.format
     spack, sunpack = struct.pack, struct.unpack
+    concat = table.concat
     band, bor, bnot = bit.band, bit.bor, bit.bnot
     lshift, rshift = bit.lshift, bit.rshift
 end

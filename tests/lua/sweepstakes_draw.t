@@ -100,7 +100,6 @@ is_deeply(owner_of(30, 1000), [undef, undef], 'and no more');
 
 sub where { return call('sweepstakes', ['s', 'meta']) }
 
-my $none = "\0" x 40;
 is(where(), '2 0 11 30 5 11 ' . ($CLOSE + 1000) . ' 0 0', 'where it stands');
 is(call('waiting', ['s', 'meta'], 0, 0), 'N', 'waits for a timestamp');
 is(where(), '3 0 11 30 5 11 ' . ($CLOSE + 1000) . ' 0 0', 'and says so');
@@ -127,7 +126,8 @@ is(join(' ', map { "($_->{position}, $_->{attempt}, $_->{ticket}, $_->{seq})" }
    '(0, 0, 6, 2) (1, 0, 13, 4) (2, 0, 18, 7) (3, 1, 2, 1) (4, 5, 16, 6)',
    'its picks');
 
-sub who { my ($p) = @_; return u64($p->{seq}) . $p->{person} }
+sub who { my ($p) = @_;
+          return u64($p->{seq}) . $p->{person} . u64($p->{ticket}) }
 sub person_hex { return unpack 'H*', $_[0]{person} }
 
 my $file = join '',
@@ -154,15 +154,14 @@ is($e->raw('GET', $s->key('f:picks')), $file, 'the first result stands');
 is($e->raw('GET', $s->key('f:reveal')), "seed\n", 'with what it reveals');
 like(where(), qr/^4 0 11 30 5 11 \d+ 14517013 1$/, 'where it stands');
 $e->raw('SET', $s->key('m'), 'the member');
-my @view = @{ $e->call('sweepstakes', [map { $s->key($_) } qw(s meta f:picks w
-                                                              m)],
+my @view = @{ $e->call('sweepstakes', [map { $s->key($_) } qw(s meta w m)],
                        [\$picks[1]{person}]) };
-is($view[9], $file, 'the picks');
+is($view[9], join('', map { pack('NC', 0, 0) . who($picks[$_]) } 0, 1),
+   'who has won');
 is($view[10], '1', 'the position of a winner');
 is($view[11], $e->raw('HGET', $s->key('w'), 'p1'), 'the prize');
 is($view[12], 'the member', 'and the member');
-@view = @{ $e->call('sweepstakes', [map { $s->key($_) } qw(s meta f:picks w
-                                                           none)],
+@view = @{ $e->call('sweepstakes', [map { $s->key($_) } qw(s meta w none)],
                     [\$picks[2]{person}]) };
 is_deeply([@view[10 .. 12]], ['', '', ''], 'an alternate, not seen before');
 is(call('sweepstakes', ['none', 'meta']), '', 'no such game');
@@ -300,10 +299,12 @@ is(prize(0)->{status}, 3, 'and no winner');
 my $many = Raffle->new(name => 'many', e => $e);
 $s = $many;
 $s->set_game(phase => 3);
-my @crowd = map { u64($_) . H($_) } 1 .. 1200;
+my @crowd = map { u64($_) . H($_) . u64($_ * 3) } 1 .. 1200;
 call('drawn', \@keys, $T, 0, \'p', \'', [(0) x 1100], \join('', @crowd), \'key');
 is($e->raw('HLEN', $s->key('w')), 2 * 1100 + 100 + 4, '1100 and 100');
 is(prize(1099)->{who}, $crowd[1099], 'the last prize');
+is(length $e->call('sweepstakes', [map { $s->key($_) } qw(s meta w none)],
+                   [\$picks[2]{person}])->[9], 1000 * 53, 'a thousand are told');
 is(unclaimed(0, 5), "0 0 -1  500 $T", 'they are looked at in parts');
 is(unclaimed(500, 5), "0 0 -1  1000 $T", 'one after another');
 is(unclaimed(1000, 5), "0 0 -1  -1 $T", 'to the end');

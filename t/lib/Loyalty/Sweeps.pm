@@ -16,6 +16,7 @@ package Loyalty::Sweeps;
 # Before nginx starts, a campaign that is past its close may be put into Redis
 # as registering and entering would have left it (secret: that of $MASTER):
 #     Loyalty::Sweeps::plant($t, 'spring', $open, [['member', 3], ...])
+# where ['void', 0] voids the first of these.
 
 use strict;
 use warnings;
@@ -49,17 +50,25 @@ sub plant {
     my $cid = Loyalty::Fairness::cid('shop', $name, $open * 1000);
     my $kp = kp($MASTER, $cid, 'S' x 16);
     my $tag = "{shop:g:$name:" . unpack('H*', $cid) . '}';
-    my ($seq, $first, $bytes) = (0, 0, '');
+    my ($seq, $first, $bytes, $voided) = (0, 0, '', 0);
+    my @entry;
 
     for my $e (@$entries) {
         my ($member, $tickets) = @$e;
+        my $void = $member eq 'void' ? $entry[$tickets] : undef;
 
-        $bytes .= entry({ cid => $cid, seq => $seq, first => $first,
+        $entry[$seq] = {
+            cid => $cid, seq => $seq, first => $first,
             t => $open * 1000 + $seq, tickets => $tickets, method => 1,
-            person => person($kp, $cid, $member),
-            commit => entry_commit('s' x 16, $member, "k$seq") });
-        $seq++;
-        $first += $tickets;
+            $void ? (%$void, flags => 1, commit => "\0" x 32, seq => $seq,
+                     t => $open * 1000 + $seq)
+                  : (person => person($kp, $cid, $member),
+                     commit => entry_commit('s' x 16, $member, "k$seq")),
+        };
+
+        $bytes .= entry($entry[$seq++]);
+        $first += $tickets if !$void;
+        $voided += $void->{tickets} if $void;
     }
 
     length($bytes) <= 4096 * 132 or die "one chunk at most\n";
@@ -67,7 +76,8 @@ sub plant {
     $t->redis->call('HSET', "$tag:meta", 'salt', 'S' x 16, 'secret', 'main');
     $t->redis->call('SET', "$tag:e:0", $bytes) if $seq;
     $t->redis->call('SET', "$tag:s", join '',
-        map { Loyalty::MsgPack::encode($_) } 1, $seq, 0, 1, 0, 0, $first, 0);
+        map { Loyalty::MsgPack::encode($_) } 1, $seq, 0, 1, 0, 0, $first,
+        $voided);
 
     return $tag;
 }
