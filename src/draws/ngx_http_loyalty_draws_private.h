@@ -173,6 +173,7 @@ typedef struct {
     unsigned                      ticking:1;      /* the room's step is */
     unsigned                      again:1;        /* the next pass at once */
     unsigned                      rewound:1;      /* told */
+    int64_t                       seen;           /* before the question */
 
     /* as Redis said at the beginning of the pass */
     int64_t                       records;
@@ -328,6 +329,9 @@ void ngx_http_loyalty_run_destroy(ngx_http_loyalty_run_t *run);
 
 /* asks Redis, unless that is under way; NGX_ERROR: it cannot be asked */
 ngx_int_t ngx_http_loyalty_run_ask(ngx_http_loyalty_run_t *run);
+
+/* the most records that any worker of this nginx was answered with */
+int64_t ngx_http_loyalty_campaign_seen(ngx_http_loyalty_campaign_t *campaign);
 
 /* there is an answer, or none for now: who waits asks again */
 void ngx_http_loyalty_run_wake(ngx_http_loyalty_run_t *run);

@@ -39,6 +39,11 @@ ngx_http_loyalty_lead_tree(ngx_http_loyalty_lead_t *lead)
 
     ngx_str_set(&arg, "\xc0");
 
+    /* what was answered by now Redis has, when it answers this */
+
+    lead->seen = ngx_max(ngx_http_loyalty_campaign_seen(lead->campaign),
+                         lead->records);
+
     return ngx_http_loyalty_lead_call(lead, NGX_HTTP_LOYALTY_FN_TREE, 2, key,
                                       &arg, ngx_http_loyalty_lead_tree_is);
 }
@@ -68,7 +73,7 @@ ngx_http_loyalty_lead_tree_is(void *data, ngx_http_loyalty_status_e status,
         return;
     }
 
-    if (number[0] < lead->records || number[0] < number[1]) {
+    if (number[0] < lead->seen || number[0] < number[1]) {
         ngx_http_loyalty_lead_rewound(lead, number[0]);
 
     } else {
@@ -142,7 +147,11 @@ ngx_http_loyalty_lead_rewound(ngx_http_loyalty_lead_t *lead, int64_t records)
     ngx_log_error(NGX_LOG_EMERG, lead->leader->log, 0,
                   "%V is rewound: Redis had %L records and has %L; it is "
                   "paused", &lead->campaign->rule->reason,
-                  ngx_max(lead->records, lead->saved), records);
+                  ngx_max(lead->seen, lead->saved), records);
+
+    ngx_http_loyalty_stat_draw(lead->campaign->program, lead->campaign->index,
+                               lead->campaign->cid,
+                               NGX_HTTP_LOYALTY_DRAW_SEEN, records);
 
     (void) ngx_http_loyalty_campaign_pause(lead->campaign, 1,
                                            ngx_http_loyalty_lead_paused,

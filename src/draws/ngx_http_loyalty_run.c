@@ -356,6 +356,23 @@ ngx_http_loyalty_campaign_saw(ngx_http_loyalty_campaign_t *campaign,
     if (campaign->run->seq < seq) {
         campaign->run->seq = seq;
     }
+
+    /* for the leader: two workers at a time lose at most the lower one */
+
+    if (ngx_http_loyalty_campaign_seen(campaign) < seq) {
+        ngx_http_loyalty_stat_draw(campaign->program, campaign->index,
+                                   campaign->cid, NGX_HTTP_LOYALTY_DRAW_SEEN,
+                                   seq);
+    }
+}
+
+
+int64_t
+ngx_http_loyalty_campaign_seen(ngx_http_loyalty_campaign_t *campaign)
+{
+    return ngx_http_loyalty_stat_draw_read(campaign->program,
+                                           campaign->index, campaign->cid,
+                                           NGX_HTTP_LOYALTY_DRAW_SEEN);
 }
 
 

@@ -78,6 +78,13 @@ ngx_int_t ngx_http_loyalty_admin_sweepstakes_pause(
     ngx_http_loyalty_member_ctx_t *ctx);
 ngx_int_t ngx_http_loyalty_admin_sweepstakes_resume(
     ngx_http_loyalty_member_ctx_t *ctx);
+ngx_int_t ngx_http_loyalty_admin_instant(ngx_http_loyalty_member_ctx_t *ctx);
+ngx_int_t ngx_http_loyalty_admin_instant_pause(
+    ngx_http_loyalty_member_ctx_t *ctx);
+ngx_int_t ngx_http_loyalty_admin_instant_resume(
+    ngx_http_loyalty_member_ctx_t *ctx);
+ngx_int_t ngx_http_loyalty_admin_instant_timestamp(
+    ngx_http_loyalty_member_ctx_t *ctx);
 ngx_int_t ngx_http_loyalty_admin_stats(ngx_http_loyalty_member_ctx_t *ctx);
 ngx_int_t ngx_http_loyalty_admin_beacons(ngx_http_loyalty_member_ctx_t *ctx);
 ngx_int_t ngx_http_loyalty_admin_beacon(ngx_http_loyalty_member_ctx_t *ctx);

@@ -34,8 +34,20 @@ static ngx_http_loyalty_member_path_t  ngx_http_loyalty_admin_paths[] = {
     { ngx_string("members/ID/adjustments"), NGX_HTTP_POST,
       ngx_http_loyalty_admin_adjust },
 
+    { ngx_string("games/NAME"), NGX_HTTP_GET,
+      ngx_http_loyalty_admin_instant },
+
     { ngx_string("games/NAME/grants"), NGX_HTTP_POST,
       ngx_http_loyalty_admin_grant },
+
+    { ngx_string("games/NAME/pause"), NGX_HTTP_POST,
+      ngx_http_loyalty_admin_instant_pause },
+
+    { ngx_string("games/NAME/resume"), NGX_HTTP_POST,
+      ngx_http_loyalty_admin_instant_resume },
+
+    { ngx_string("games/NAME/timestamp"), NGX_HTTP_POST,
+      ngx_http_loyalty_admin_instant_timestamp },
 
     { ngx_string("codes/POOL"), NGX_HTTP_POST|NGX_HTTP_LOYALTY_MEMBER_LINES,
       ngx_http_loyalty_admin_codes },

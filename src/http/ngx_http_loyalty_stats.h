@@ -124,6 +124,7 @@ typedef enum {
     NGX_HTTP_LOYALTY_DRAW_UNSTAMPED,      /* notes */
     NGX_HTTP_LOYALTY_DRAW_LED,            /* when all this was told, s */
     NGX_HTTP_LOYALTY_DRAW_STOPPED,        /* 1 */
+    NGX_HTTP_LOYALTY_DRAW_SEEN,           /* records that were answered */
     NGX_HTTP_LOYALTY_DRAW_VALUES
 } ngx_http_loyalty_draw_stat_e;
 

@@ -1,0 +1,606 @@
+/*
+ * The admin API on an instant win: how many of its prizes were won, against
+ * what its odds promise; pausing; a timestamp that was fetched by hand.
+ */
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_loyalty_instant.h"
+#include "ngx_http_loyalty_await.h"
+#include "ngx_http_loyalty_admin.h"
+
+
+#define NGX_HTTP_LOYALTY_IADMIN_TOKEN  49152      /* bytes of base64 */
+#define NGX_HTTP_LOYALTY_IADMIN_ROWS   257        /* prizes and blanks */
+
+
+typedef struct ngx_http_loyalty_iadmin_s  ngx_http_loyalty_iadmin_t;
+
+/* what a campaign answers later: the request may have gone by then */
+
+typedef struct {
+    ngx_http_loyalty_iadmin_t         *admin;     /* NULL: it has */
+    ngx_http_loyalty_member_step_pt    next;
+} ngx_http_loyalty_iwait_t;
+
+
+struct ngx_http_loyalty_iadmin_s {
+    ngx_http_loyalty_await_t           await;
+    ngx_http_loyalty_member_ctx_t     *ctx;
+    ngx_http_loyalty_instant_conf_t   *icf;
+    ngx_http_loyalty_iwait_t          *wait;
+    ngx_uint_t                         pause;
+    ngx_int_t                          rc;
+    int64_t                            length;
+
+    /* fields of the body */
+    ngx_str_t                          token;
+    int64_t                            number;
+};
+
+
+static ngx_int_t ngx_http_loyalty_iadmin(ngx_http_loyalty_member_ctx_t *ctx,
+    const ngx_http_loyalty_fields_t *fields,
+    ngx_http_loyalty_member_start_pt next, ngx_uint_t pause);
+static ngx_int_t ngx_http_loyalty_iadmin_ask(
+    ngx_http_loyalty_member_ctx_t *ctx);
+static ngx_int_t ngx_http_loyalty_iadmin_state(
+    ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
+static const char *ngx_http_loyalty_iadmin_stage(
+    ngx_http_loyalty_campaign_t *campaign, int64_t paused);
+static ngx_int_t ngx_http_loyalty_iadmin_prizes(
+    ngx_http_loyalty_instant_conf_t *icf, loyalty_mpr_t *r, int64_t plays,
+    loyalty_out_t *out);
+static void ngx_http_loyalty_iadmin_prize(
+    ngx_http_loyalty_campaign_t *campaign, ngx_uint_t i, int64_t awarded,
+    int64_t plays, loyalty_out_t *out);
+static ngx_int_t ngx_http_loyalty_iadmin_note(
+    ngx_http_loyalty_member_ctx_t *ctx);
+static ngx_int_t ngx_http_loyalty_iadmin_pause(
+    ngx_http_loyalty_member_ctx_t *ctx);
+static ngx_int_t ngx_http_loyalty_iadmin_paused(void *data);
+static ngx_int_t ngx_http_loyalty_iadmin_stamp(
+    ngx_http_loyalty_member_ctx_t *ctx);
+static ngx_int_t ngx_http_loyalty_iadmin_token(
+    ngx_http_loyalty_member_ctx_t *ctx);
+static ngx_int_t ngx_http_loyalty_iadmin_stamped(void *data);
+static ngx_http_loyalty_iwait_t *ngx_http_loyalty_iadmin_wait(
+    ngx_http_loyalty_iadmin_t *a, ngx_http_loyalty_member_step_pt next);
+static void ngx_http_loyalty_iadmin_over(ngx_http_loyalty_iwait_t *wait);
+static void ngx_http_loyalty_iadmin_told(void *data, ngx_int_t rc,
+    int64_t length);
+static void ngx_http_loyalty_iadmin_cleanup(void *data);
+
+
+static const ngx_http_loyalty_fields_t  ngx_http_loyalty_iadmin_none[] = {
+    { NULL, 0, 0, 0, 0, 0 }
+};
+
+
+static const ngx_http_loyalty_fields_t  ngx_http_loyalty_iadmin_fields[] = {
+
+    { "token", NGX_HTTP_LOYALTY_FIELD_TEXT,
+      offsetof(ngx_http_loyalty_iadmin_t, token), 0,
+      NGX_HTTP_LOYALTY_IADMIN_TOKEN, 1 },
+
+    { "number", NGX_HTTP_LOYALTY_FIELD_INT,
+      offsetof(ngx_http_loyalty_iadmin_t, number), 1, 1000000, 0 },
+
+    { NULL, 0, 0, 0, 0, 0 }
+};
+
+
+ngx_int_t
+ngx_http_loyalty_admin_instant(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    return ngx_http_loyalty_iadmin(ctx, ngx_http_loyalty_iadmin_none,
+                                   ngx_http_loyalty_iadmin_ask, 0);
+}
+
+
+ngx_int_t
+ngx_http_loyalty_admin_instant_pause(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    return ngx_http_loyalty_iadmin(ctx, ngx_http_loyalty_iadmin_none,
+                                   ngx_http_loyalty_iadmin_note, 1);
+}
+
+
+ngx_int_t
+ngx_http_loyalty_admin_instant_resume(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    return ngx_http_loyalty_iadmin(ctx, ngx_http_loyalty_iadmin_none,
+                                   ngx_http_loyalty_iadmin_note, 0);
+}
+
+
+ngx_int_t
+ngx_http_loyalty_admin_instant_timestamp(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    return ngx_http_loyalty_iadmin(ctx, ngx_http_loyalty_iadmin_fields,
+                                   ngx_http_loyalty_iadmin_stamp, 0);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_iadmin(ngx_http_loyalty_member_ctx_t *ctx,
+    const ngx_http_loyalty_fields_t *fields,
+    ngx_http_loyalty_member_start_pt next, ngx_uint_t pause)
+{
+    ngx_http_loyalty_fault_t    fault;
+    ngx_http_loyalty_iadmin_t  *a;
+
+    a = ngx_pcalloc(ctx->request->pool, sizeof(ngx_http_loyalty_iadmin_t));
+    if (a == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    a->ctx = ctx;
+    a->pause = pause;
+    a->number = 1;
+    ctx->data = a;
+
+    a->icf = ngx_http_loyalty_instant_find(ctx->program, &ctx->name);
+
+    if (a->icf == NULL) {
+        return ngx_http_loyalty_member_problem(ctx,
+                                    NGX_HTTP_LOYALTY_P_UNKNOWN_GAME, NULL);
+    }
+
+    if (ngx_http_loyalty_fields(ctx->json, fields, a, &fault) != NGX_OK) {
+        return ngx_http_loyalty_member_fault(ctx, &fault);
+    }
+
+    /* the game's slot, and nobody's */
+
+    ctx->partition = ngx_http_loyalty_campaign_partition(&a->icf->campaign);
+
+    return ngx_http_loyalty_await(&a->await, ctx, &a->icf->campaign, next);
+}
+
+
+/* ---- what was won ---- */
+
+static ngx_int_t
+ngx_http_loyalty_iadmin_ask(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    u_char                      buf[NGX_HTTP_LOYALTY_CAMPAIGN_KEY];
+    ngx_str_t                   key;
+    ngx_http_loyalty_iadmin_t  *a;
+
+    a = ctx->data;
+
+    ngx_http_loyalty_campaign_key(&a->icf->campaign, "s", -1, buf, &key);
+
+    return ngx_http_loyalty_member_call(ctx, NGX_HTTP_LOYALTY_GET, 1, &key,
+                                        NULL, ngx_http_loyalty_iadmin_state);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_iadmin_state(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_http_loyalty_reply_t *reply)
+{
+    int64_t                       format, plays, paused;
+    const char                   *stage;
+    loyalty_mpr_t                 r;
+    loyalty_out_t                 out;
+    ngx_http_loyalty_iadmin_t    *a;
+    ngx_http_loyalty_campaign_t  *campaign;
+
+    a = ctx->data;
+    campaign = &a->icf->campaign;
+
+    if (reply->array || reply->n != 1 || reply->values[0].data == NULL) {
+        return ngx_http_loyalty_member_damaged(ctx);
+    }
+
+    loyalty_mpr_init(&r, reply->values[0].data, reply->values[0].len);
+
+    if (loyalty_mpr_int(&r, &format) != 0
+        || loyalty_mpr_int(&r, &plays) != 0
+        || loyalty_mpr_int(&r, &paused) != 0
+        || ngx_http_loyalty_games_skip(&r, 3) != NGX_OK)
+    {
+        return ngx_http_loyalty_member_damaged(ctx);
+    }
+
+    stage = ngx_http_loyalty_iadmin_stage(campaign, paused);
+
+    ngx_http_loyalty_out_pool(&out, ctx->request->pool, 1024);
+
+    loyalty_out_lit(&out, "{\"name\":");
+    loyalty_out_str(&out, ctx->name.data, ctx->name.len);
+    loyalty_out_lit(&out, ",\"state\":");
+    loyalty_out_str(&out, stage, ngx_strlen(stage));
+    loyalty_out_lit(&out, ",\"version\":");
+    loyalty_out_int(&out, campaign->version);
+    loyalty_out_lit(&out, ",\"opens\":");
+    loyalty_out_time(&out, campaign->open);
+    loyalty_out_lit(&out, ",\"closes\":");
+    loyalty_out_time(&out, campaign->close);
+    loyalty_out_lit(&out, ",\"plays\":");
+    loyalty_out_int(&out, plays);
+
+    if (ngx_http_loyalty_iadmin_prizes(a->icf, &r, plays, &out) != NGX_OK) {
+        return ngx_http_loyalty_member_damaged(ctx);
+    }
+
+    loyalty_out_lit(&out, "}");
+
+    return out.failed ? NGX_HTTP_INTERNAL_SERVER_ERROR
+                      : ngx_http_loyalty_member_send(ctx, &out);
+}
+
+
+static const char *
+ngx_http_loyalty_iadmin_stage(ngx_http_loyalty_campaign_t *campaign,
+    int64_t paused)
+{
+    int64_t      now;
+    ngx_time_t  *tp;
+
+    tp = ngx_timeofday();
+    now = (int64_t) tp->sec * 1000 + tp->msec;
+
+    return (now < campaign->open) ? "planned"
+           : (now >= campaign->close) ? "over"
+           : paused ? "paused" : "open";
+}
+
+
+/* Redis counts by names of rows, those of earlier versions among them */
+
+static ngx_int_t
+ngx_http_loyalty_iadmin_prizes(ngx_http_loyalty_instant_conf_t *icf,
+    loyalty_mpr_t *r, int64_t plays, loyalty_out_t *out)
+{
+    int64_t                       n, wins, taken[NGX_HTTP_LOYALTY_IADMIN_ROWS];
+    uint32_t                      len, k;
+    ngx_uint_t                    i, nrows;
+    const unsigned char          *names;
+    ngx_http_loyalty_campaign_t  *campaign;
+
+    campaign = &icf->campaign;
+    nrows = ngx_min(campaign->nrows, NGX_HTTP_LOYALTY_IADMIN_ROWS);
+    ngx_memzero(taken, sizeof(taken));
+    wins = 0;
+
+    if (loyalty_mpr_str(r, &names, &len) != 0) {
+        return NGX_ERROR;
+    }
+
+    for (k = 0; k + NGX_HTTP_LOYALTY_HASH <= len; k += NGX_HTTP_LOYALTY_HASH)
+    {
+        if (loyalty_mpr_int(r, &n) != 0) {
+            return NGX_ERROR;
+        }
+
+        for (i = 0; i < nrows; i++) {
+            if (ngx_memcmp(icf->hashes[i], names + k, NGX_HTTP_LOYALTY_HASH)
+                == 0)
+            {
+                taken[i] = n;
+            }
+        }
+
+        if (ngx_memcmp(names + k, "\0\0\0\0", NGX_HTTP_LOYALTY_HASH) != 0) {
+            wins += n;
+        }
+    }
+
+    loyalty_out_lit(out, ",\"wins\":");
+    loyalty_out_int(out, wins);
+    loyalty_out_lit(out, ",\"prizes\":[");
+
+    for (i = 0; i < nrows; i++) {
+
+        /* a deck's blanks have no name, and nobody wins one */
+
+        if (campaign->rows[i].len == 0) {
+            continue;
+        }
+
+        if (i > 0) {
+            loyalty_out_lit(out, ",");
+        }
+
+        ngx_http_loyalty_iadmin_prize(campaign, i, taken[i], plays, out);
+    }
+
+    loyalty_out_lit(out, "]");
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_loyalty_iadmin_prize(ngx_http_loyalty_campaign_t *campaign,
+    ngx_uint_t i, int64_t awarded, int64_t plays, loyalty_out_t *out)
+{
+    u_char            odds[2 * NGX_INT64_LEN + 1];
+    __uint128_t       expected;
+    loyalty_prize_t  *row;
+
+    row = &campaign->rows[i];
+
+    loyalty_out_lit(out, "{\"name\":");
+    loyalty_out_str(out, row->name, row->len);
+    loyalty_out_lit(out, ",\"awarded\":");
+    loyalty_out_int(out, awarded);
+
+    if (row->stock != LOYALTY_UNLIMITED) {
+        loyalty_out_lit(out, ",\"stock\":");
+        loyalty_out_int(out, (int64_t) row->stock);
+        loyalty_out_lit(out, ",\"left\":");
+        loyalty_out_int(out, ngx_max((int64_t) row->stock - awarded, 0));
+    }
+
+    if (row->den != 0) {
+        loyalty_out_lit(out, ",\"odds\":");
+        loyalty_out_str(out, odds, ngx_sprintf(odds, "%uL/%uL", row->num,
+                                               row->den)
+                                   - odds);
+
+        /* to a hundredth; by the odds of this version alone */
+
+        expected = (__uint128_t) plays * row->num * 100 / row->den;
+
+        loyalty_out_lit(out, ",\"expected\":");
+        loyalty_out_money(out, (int64_t) expected, 2);
+    }
+
+    loyalty_out_lit(out, "}");
+}
+
+
+/* ---- pause, resume ---- */
+
+static ngx_int_t
+ngx_http_loyalty_iadmin_note(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    ngx_str_t                   none;
+    ngx_http_loyalty_iadmin_t  *a;
+
+    a = ctx->data;
+    ngx_str_null(&none);
+
+    return ngx_http_loyalty_admin_note(ctx, a->pause ? "pause" : "resume",
+                                       &ctx->name, &none,
+                                       ngx_http_loyalty_iadmin_pause);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_iadmin_pause(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    ngx_http_loyalty_iwait_t   *wait;
+    ngx_http_loyalty_iadmin_t  *a;
+
+    a = ctx->data;
+
+    wait = ngx_http_loyalty_iadmin_wait(a, ngx_http_loyalty_iadmin_paused);
+
+    if (wait == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_http_loyalty_campaign_pause(&a->icf->campaign, a->pause,
+                                        ngx_http_loyalty_iadmin_told, wait)
+        != NGX_OK)
+    {
+        ngx_http_loyalty_iadmin_over(wait);
+
+        return ngx_http_loyalty_member_problem(ctx,
+                                    NGX_HTTP_LOYALTY_P_UNAVAILABLE, NULL);
+    }
+
+    return NGX_BUSY;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_iadmin_paused(void *data)
+{
+    ngx_http_loyalty_iadmin_t *a = data;
+
+    if (a->rc != NGX_OK) {
+        return ngx_http_loyalty_member_problem(a->ctx,
+                                    NGX_HTTP_LOYALTY_P_UNAVAILABLE, NULL);
+    }
+
+    return ngx_http_loyalty_iadmin_ask(a->ctx);
+}
+
+
+/* ---- timestamps of manifests ---- */
+
+static ngx_int_t
+ngx_http_loyalty_iadmin_stamp(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    u_char                     *p;
+    ngx_str_t                   version;
+    ngx_http_loyalty_iadmin_t  *a;
+
+    a = ctx->data;
+
+    p = ngx_pnalloc(ctx->request->pool, NGX_INT64_LEN);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    version.data = p;
+    version.len = ngx_sprintf(p, "%L", a->number) - p;
+
+    return ngx_http_loyalty_admin_note(ctx, "timestamp", &ctx->name, &version,
+                                       ngx_http_loyalty_iadmin_token);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_iadmin_token(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    size_t                      len;
+    u_char                     *p;
+    ngx_int_t                   rc;
+    ngx_str_t                   error;
+    ngx_http_loyalty_iwait_t   *wait;
+    ngx_http_loyalty_iadmin_t  *a;
+
+    a = ctx->data;
+
+    p = ngx_pnalloc(ctx->request->pool, a->token.len);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (loyalty_unbase64(p, a->token.len, &len, a->token.data, a->token.len)
+        != 0)
+    {
+        ngx_str_set(&error, "\"token\" is not base64");
+
+        return ngx_http_loyalty_member_problem(ctx,
+                                  NGX_HTTP_LOYALTY_P_INVALID_FIELD, &error);
+    }
+
+    a->token.data = p;
+    a->token.len = len;
+
+    wait = ngx_http_loyalty_iadmin_wait(a, ngx_http_loyalty_iadmin_stamped);
+
+    if (wait == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_str_null(&error);
+
+    rc = ngx_http_loyalty_campaign_token(&a->icf->campaign,
+                                         ctx->request->pool, "manifest",
+                                         (uint32_t) a->number, NULL,
+                                         &a->token, &error,
+                                         ngx_http_loyalty_iadmin_told, wait);
+    if (rc == NGX_OK) {
+        return NGX_BUSY;
+    }
+
+    ngx_http_loyalty_iadmin_over(wait);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_http_loyalty_member_problem(ctx,
+                                  NGX_HTTP_LOYALTY_P_INVALID_FIELD, &error);
+    }
+
+    return ngx_http_loyalty_member_problem(ctx,
+                                    NGX_HTTP_LOYALTY_P_UNAVAILABLE, NULL);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_iadmin_stamped(void *data)
+{
+    ngx_http_loyalty_iadmin_t *a = data;
+
+    ngx_str_t      detail;
+    loyalty_out_t  out;
+
+    if (a->rc == NGX_DECLINED) {
+        ngx_str_set(&detail, "the version would govern an epoch that has "
+                             "begun: a newer token is expected");
+
+        return ngx_http_loyalty_member_problem(a->ctx,
+                                     NGX_HTTP_LOYALTY_P_CLOSED, &detail);
+    }
+
+    if (a->rc != NGX_OK) {
+        return ngx_http_loyalty_member_problem(a->ctx,
+                                    NGX_HTTP_LOYALTY_P_UNAVAILABLE, NULL);
+    }
+
+    ngx_http_loyalty_out_pool(&out, a->ctx->request->pool, 256);
+
+    loyalty_out_lit(&out, "{\"for\":\"manifest\",\"number\":");
+    loyalty_out_int(&out, a->number);
+    loyalty_out_lit(&out, ",\"earliest\":");
+    loyalty_out_time(&out, a->length);
+    loyalty_out_lit(&out, "}");
+
+    return out.failed ? NGX_HTTP_INTERNAL_SERVER_ERROR
+                      : ngx_http_loyalty_member_send(a->ctx, &out);
+}
+
+
+/* ---- waiting for what a campaign answers ---- */
+
+static ngx_http_loyalty_iwait_t *
+ngx_http_loyalty_iadmin_wait(ngx_http_loyalty_iadmin_t *a,
+    ngx_http_loyalty_member_step_pt next)
+{
+    ngx_http_cleanup_t        *cln;
+    ngx_http_loyalty_iwait_t  *wait;
+
+    cln = ngx_http_cleanup_add(a->ctx->request, 0);
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    wait = ngx_alloc(sizeof(ngx_http_loyalty_iwait_t),
+                     a->ctx->request->connection->log);
+    if (wait == NULL) {
+        return NULL;
+    }
+
+    wait->admin = a;
+    wait->next = next;
+    a->wait = wait;
+
+    cln->handler = ngx_http_loyalty_iadmin_cleanup;
+    cln->data = a;
+
+    return wait;
+}
+
+
+static void
+ngx_http_loyalty_iadmin_over(ngx_http_loyalty_iwait_t *wait)
+{
+    if (wait->admin != NULL) {
+        wait->admin->wait = NULL;
+    }
+
+    ngx_free(wait);
+}
+
+
+static void
+ngx_http_loyalty_iadmin_told(void *data, ngx_int_t rc, int64_t length)
+{
+    ngx_http_loyalty_iwait_t *wait = data;
+
+    ngx_http_loyalty_iadmin_t        *a;
+    ngx_http_loyalty_member_step_pt   next;
+
+    a = wait->admin;
+    next = wait->next;
+
+    ngx_http_loyalty_iadmin_over(wait);
+
+    if (a != NULL) {
+        a->rc = rc;
+        a->length = length;
+        ngx_http_loyalty_member_resume(a->ctx, next, a);
+    }
+}
+
+
+static void
+ngx_http_loyalty_iadmin_cleanup(void *data)
+{
+    ngx_http_loyalty_iadmin_t *a = data;
+
+    if (a->wait != NULL) {
+        a->wait->admin = NULL;
+        a->wait = NULL;
+    }
+}
