@@ -128,7 +128,7 @@ while (time < $deadline) {
 }
 
 ok($seen{closing}, 'it was seen closing');
-cmp_ok($kills, '>=', 3, "$kills leaders were killed");
+cmp_ok($kills, '>=', 1, "$kills leaders were killed");
 is($s->show->{state}, 'drawn', 'and it is drawn');
 is($t->me('v')->json->{wallets}{points}{balance}, $served,
    'live traffic went on');
