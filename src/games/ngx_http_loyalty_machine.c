@@ -21,6 +21,13 @@ static void ngx_http_loyalty_machine_part(ngx_http_loyalty_machine_t *m,
     ngx_http_loyalty_reply_t *reply);
 
 
+/* by phase; while it is open the clock tells, and whether it is paused */
+
+static const char  *ngx_http_loyalty_machine_stages[] = {
+    NULL, "closing", "closed", "waiting", "drawn"
+};
+
+
 void
 ngx_http_loyalty_sweepstakes_tick(ngx_http_loyalty_campaign_t *campaign,
     int64_t now)
@@ -122,6 +129,13 @@ ngx_http_loyalty_machine_phase(ngx_http_loyalty_machine_t *m,
         ngx_http_loyalty_machine_damaged(m, "meta");
         return;
     }
+
+    if (m->phase < 0 || m->phase > NGX_HTTP_LOYALTY_PHASE_DRAWN) {
+        ngx_http_loyalty_machine_damaged(m, "state");
+        return;
+    }
+
+    m->campaign->stage = ngx_http_loyalty_machine_stages[m->phase];
 
     /* the reply is gone when the step goes on */
 

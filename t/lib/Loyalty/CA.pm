@@ -55,7 +55,7 @@ sub authority {
     my ($self, $name) = @_;
 
     $self->openssl(qw(req -x509 -newkey ec -pkeyopt
-        ec_paramgen_curve:P-256 -nodes -days 2 -subj), "/CN=$name",
+        ec_paramgen_curve:P-256 -nodes -days 30 -subj), "/CN=$name",
         '-keyout', "$name.key", '-out', "$name.crt");
 
     return;
@@ -72,7 +72,7 @@ sub certificate {
     print {$fh} map { "$_\n" } @extensions;
     close $fh or die "$name.ext: $!";
 
-    $self->openssl(qw(x509 -req -days 2 -CAcreateserial -CA ca.crt -CAkey
+    $self->openssl(qw(x509 -req -days 30 -CAcreateserial -CA ca.crt -CAkey
         ca.key -in), "$name.csr", '-extfile', "$name.ext", '-out',
         "$name.crt");
 
