@@ -1,5 +1,6 @@
 # make            build/ngx_http_loyalty_module.so for the nginx of Debian
 # make demo       build it and run a shop's program on port 8080
+#                 CONF=shop or CONF=mobile: another sample of conf/
 # make test       build it and run every test
 #
 # make help lists the rest.  What is missing is installed with apt-get.
@@ -7,8 +8,11 @@
 BUILD ?= $(CURDIR)/build
 JOBS ?= $(shell nproc)
 
+# which sample of conf/ "make demo" runs: demo, shop, mobile
+CONF ?= demo
+
 # whose ledger "make fsck" proves; the demo's when nothing is said
-REDIS ?= unix:build/demo/redis.sock
+REDIS ?= unix:build/$(CONF)/redis.sock
 PROGRAM ?=
 
 MODULE = $(BUILD)/ngx_http_loyalty_module.so
@@ -23,8 +27,10 @@ all: deps module
 
 help:
 	@echo "make            build $(MODULE)"
-	@echo "make demo       run the demo: nginx on port 8080, a private Redis"
-	@echo "make demo-stop  stop it"
+	@echo "make demo       run the demo: nginx on port 8080, a private Redis;"
+	@echo "                CONF=shop: an existing shop that is observed,"
+	@echo "                CONF=mobile: an app with tokens"
+	@echo "make demo-stop  stop it; CONF= as above"
 	@echo "make verify     build $(BUILD)/loyalty-verify, the verifier of draws"
 	@echo "make web        build $(BUILD)/verify.html, a page that verifies them"
 	@echo "make test       all tests; TESTS='t/a.t ...' for some of them"
@@ -72,10 +78,10 @@ module-locked: $(BUILD)/Makefile
 demo:
 	@$(DEPS) build run
 	@$(MAKE) -s --no-print-directory module
-	@conf/demo.sh start
+	@conf/demo.sh start $(CONF)
 
 demo-stop:
-	@conf/demo.sh stop
+	@conf/demo.sh stop $(CONF)
 
 test:
 	@$(DEPS) build test node

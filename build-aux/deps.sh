@@ -18,7 +18,7 @@ for group; do
               libjansson-dev libpcre2-dev libssl-dev"
         ;;
     run)
-        more="nginx redis-server tzdata curl perl procps"
+        more="nginx redis-server tzdata curl perl procps openssl"
         ;;
     test)
         more="nginx redis-server tzdata curl perl procps libcmocka-dev

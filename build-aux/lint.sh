@@ -19,9 +19,9 @@ else
 fi
 
 text=(src/*/*.[ch] src/*/*.lua)
-perl=(bin/lib/*/*.pm t/lib/*/*.pm tests/*.pl t/*.t tests/lua/*.t tests/lua/*.pm
+perl=(conf/*/*.pl bin/lib/*/*.pm t/lib/*/*.pm tests/*.pl t/*.t tests/lua/*.t tests/lua/*.pm
       tests/verify/*.t tests/verify/*.pm)
-shell=(build-aux/*.sh conf/*.sh .ci/run)
+shell=(build-aux/*.sh conf/*.sh conf/*/*.sh .ci/run)
 
 for file in bin/* tests/*/*; do
     case $(head -c 40 "$file" 2> /dev/null | tr -d '\0' | head -n 1) in

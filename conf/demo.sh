@@ -1,18 +1,33 @@
 #!/bin/bash
-# Runs conf/demo.conf: a private Redis on a unix socket, with an append-only
+# Runs a sample of conf/: a private Redis on a unix socket, with an append-only
 # file, and nginx on port 8080.
 #
-#     demo.sh start     shows a few requests and their replies, then stays
-#                       until Ctrl-C or "demo.sh stop"
-#     demo.sh stop
-#     demo.sh fetch GAME CID    the published files of a draw, for
-#                               build/loyalty-verify, into build/demo/fair/GAME
+#     demo.sh start [NAME]      shows a few requests and their replies, then
+#                               stays until Ctrl-C or "demo.sh stop"
+#     demo.sh stop [NAME]
+#     demo.sh redis [NAME]      starts Redis again, where it was stopped
+#     demo.sh fetch GAME CID [NAME]
+#                               the published files of a draw, for
+#                               build/loyalty-verify, into build/NAME/fair/GAME
+#
+# NAME is demo, the default; shop, an existing shop that is observed; or mobile,
+# an app with tokens.  What is NAME's own is in conf/NAME.conf and
+# conf/NAME/demo.sh.  DEMO_PORT is another port; two behind it are taken as
+# well.  DEMO_DIR is another directory than build/NAME.
 
 set -eu
 
-root=$(cd "$(dirname "$0")/.." && pwd)
-demo=$root/build/demo
-url=http://localhost:8080
+root=$(cd "$(dirname "$0")/.." && pwd -P)
+port=${DEMO_PORT:-8080}
+url=http://localhost:$port
+module=${LOYALTY_MODULE:-$root/build/ngx_http_loyalty_module.so}
+
+
+usage() {
+    echo "usage: demo.sh start|stop|redis [demo|shop|mobile]" >&2
+    echo "       demo.sh fetch GAME CID [demo|mobile]" >&2
+    exit 2
+}
 
 
 # the pid in a file, when that process is one of the demo's
@@ -29,14 +44,14 @@ running() {
 
 
 stop() {
-    local pid name
+    local pid service
 
-    for name in nginx redis; do
-        pid=$(running $name) || continue
+    for service in nginx backend redis; do
+        pid=$(running $service) || continue
         kill "$pid" || continue
 
         for _ in $(seq 100); do
-            running $name > /dev/null || break
+            running $service > /dev/null || break
             sleep 0.1
         done
     done
@@ -50,7 +65,7 @@ show() {
 
     # what is printed is what is run
     printf '%s\n' "$*"
-    eval "$*" | sed '$a\'
+    (cd "$root" && eval "$*") | sed '$a\'
 }
 
 
@@ -69,137 +84,77 @@ wait_for() {
 }
 
 
-# a configuration with the times of its draws: from now on, for two minutes
-# or a week
-times() {
-    sed -e "s/OPEN;/$(date -u -d '-1 minute' +%Y-%m-%dT%H:%M:00Z);/" \
-        -e "s/SOON;/$(date -u -d '+2 minutes' +%Y-%m-%dT%H:%M:%SZ);/" \
-        -e "s/CLOSE;/$(date -u -d '+7 days' +%Y-%m-%dT%H:%M:00Z);/" "$1"
+# files with a secret of their own
+secret() {
+    local file
+
+    for file; do
+        [ -s "$file" ] \
+        || (umask 077; echo "demo:$(openssl rand -hex 32)" > "$file")
+    done
 }
 
 
-start() {
-    local now cid
+# the configuration, with the times of its draws, which are from now on, for two
+# minutes or a week, and its ports
+configuration() {
+    sed -e "s/OPEN;/$(date -u -d '-1 minute' +%Y-%m-%dT%H:%M:00Z);/" \
+        -e "s/SOON;/$(date -u -d '+2 minutes' +%Y-%m-%dT%H:%M:%SZ);/" \
+        -e "s/CLOSE;/$(date -u -d '+7 days' +%Y-%m-%dT%H:%M:00Z);/" \
+        -e "s/127\.0\.0\.1:8080/127.0.0.1:$port/" \
+        -e "s/127\.0\.0\.1:8081/127.0.0.1:$((port + 1))/" \
+        -e "s/127\.0\.0\.1:8082/127.0.0.1:$((port + 2))/" \
+        -e "s|^load_module .*|load_module $module;|" \
+        "$root/conf/$name.conf"
+}
 
-    if running nginx > /dev/null || running redis > /dev/null; then
-        echo "the demo runs already; \"make demo-stop\" ends it" >&2
-        exit 1
-    fi
 
-    if (: < /dev/tcp/127.0.0.1/8080) 2> /dev/null; then
-        echo "port 8080 is taken by another program" >&2
-        exit 1
-    fi
-
-    mkdir -p "$demo"
-    cd "$demo"
-    trap 'stop' EXIT
-    trap 'exit 0' INT TERM HUP
-
-    # a secret of its own, and draws that are open now
-    if [ ! -s demo.secret ]; then
-        (umask 077; echo "demo:$(openssl rand -hex 32)" > demo.secret)
-    fi
-
-    times "$root/conf/demo.conf" > demo.conf
-
-    # out of reach of the terminal's Ctrl-C: nginx goes first
+# out of reach of the terminal's Ctrl-C: nginx goes first
+redis() {
     setsid redis-server --port 0 --unixsocket redis.sock \
         --dir "$demo" --save '' --appendonly yes --appendfsync everysec \
         --maxmemory-policy noeviction --pidfile "$demo/redis.pid" \
         --daemonize no > redis.log 2>&1 &
     echo $! > redis.pid
     wait_for "redis-cli -s redis.sock ping" redis.log
+}
+
+
+start() {
+    local user=
+
+    if running nginx > /dev/null || running redis > /dev/null; then
+        echo "the demo runs already; \"conf/demo.sh stop $name\" ends it" >&2
+        exit 1
+    fi
+
+    for ((n = port; n < port + 3; n++)); do
+        if (: < "/dev/tcp/127.0.0.1/$n") 2> /dev/null; then
+            echo "port $n is taken by another program" >&2
+            exit 1
+        fi
+    done
+
+    mkdir -p "$demo"
+    cd "$demo"
+    trap 'stop' EXIT
+    trap 'exit 0' INT TERM HUP
+
+    configuration > "$name.conf"
+
+    redis
+
+    # keys, and what else has to be there first
+    prepare
 
     # as root, nginx's workers would else be somebody who may not come here
-    setsid nginx -p "$demo/" -c "$demo/demo.conf" -e error.log \
+    [ "$(id -u)" != 0 ] || user="user root;"
+
+    setsid nginx -p "$demo/" -c "$demo/$name.conf" -e error.log \
         ${user:+-g "$user"} > nginx.log 2>&1 &
-    wait_for "curl -fs $url/metrics" error.log
+    wait_for ": < /dev/tcp/127.0.0.1/$port" error.log
 
-    now=$(date +%s)
-
-    show "a purchase: points, and progress on what is running" \
-"curl -s $url/loyalty-in/events --json '
-{\"id\": \"order-$now\", \"member\": \"ada\", \"type\": \"purchase\",
- \"amount\": \"12.50\",
- \"items\": [{\"sku\": \"flat-white\", \"category\": \"coffee/hot\",
-            \"quantity\": 3, \"amount\": \"10.50\"},
-           {\"sku\": \"scone\", \"category\": \"food\", \"quantity\": 1,
-            \"amount\": \"2.00\"}]}'"
-
-    show "the same once more, as a retry would send it: nothing is paid twice" \
-"curl -s $url/loyalty-in/events --json '
-{\"id\": \"order-$now\", \"member\": \"ada\", \"type\": \"purchase\",
- \"amount\": \"12.50\",
- \"items\": [{\"sku\": \"flat-white\", \"category\": \"coffee/hot\",
-            \"quantity\": 3, \"amount\": \"10.50\"},
-           {\"sku\": \"scone\", \"category\": \"food\", \"quantity\": 1,
-            \"amount\": \"2.00\"}]}'"
-
-    show "several at once: one line each, in order" \
-"curl -s $url/loyalty-in/events -H 'Content-Type: application/x-ndjson' \\
-     --data-binary '{\"id\": \"visit-$now\", \"member\": \"ada\", \"type\": \"visit\"}
-{\"id\": \"review-$now\", \"member\": \"ada\", \"type\": \"review\"}
-'"
-
-    show "one flat white is given back" \
-"curl -s $url/loyalty-in/events/order-$now/reversal --json '
-{\"id\": \"refund-$now\", \"member\": \"ada\",
- \"items\": [{\"sku\": \"flat-white\", \"quantity\": 1}]}'"
-
-    show "a few codes for free coffee" \
-"printf '\"%s\"\\n' CUP-$now-{1..20} |
-    curl -s $url/loyalty-admin/codes/coffee \\
-         -H 'Content-Type: application/x-ndjson' --data-binary @-"
-
-    show "two spins of the wheel as a gift" \
-"curl -s $url/loyalty-admin/games/wheel/grants -H 'Idempotency-Key: gift-$now' \\
-     --json '{\"member\": \"ada\", \"plays\": 2, \"reason\": \"a birthday\"}'"
-
-    show "the wheel, spun; a retry with the same key is the same spin" \
-"curl -s -X POST -H 'X-Member: ada' -H 'Idempotency-Key: spin-$now' \\
-     $url/loyalty/games/wheel/plays"
-
-    show "a scratch card for 2 points" \
-"curl -s -X POST -H 'X-Member: ada' -H 'Idempotency-Key: card-$now' \\
-     $url/loyalty/games/scratch/plays"
-
-    show "three tickets of the raffle" \
-"curl -s $url/loyalty/sweepstakes/raffle/entries -H 'X-Member: ada' \\
-     -H 'Idempotency-Key: raffle-$now' --json '{\"tickets\": 3}'"
-
-    show "what the home screen of the app shows" \
-"curl -s -H 'X-Member: ada' $url/loyalty/me"
-
-    show "and how it came to be" \
-"curl -s -H 'X-Member: ada' '$url/loyalty/me/history?limit=2'"
-
-    wait_for "curl -fs $url/fair/games | grep raffle" error.log
-    cid=$(curl -s $url/fair/games | awk '$1 == "raffle" { cid = $2 }
-                                         END { print cid }')
-
-    cat << END
-
-In two minutes the raffle closes and is drawn.  Then recompute the winners from
-what is published, with nothing of the module (seed only: INCOMPLETE is the best
-there is without a beacon, and it says what is missing):
-
-curl -s -H 'X-Member: ada' $url/loyalty/sweepstakes/raffle
-make verify
-conf/demo.sh fetch raffle $cid
-build/loyalty-verify build/demo/fair/raffle
-
-The demo runs until Ctrl-C or "make demo-stop".  Try the lines above with
-values of your own, then:
-
-curl -s $url/metrics
-make fsck                     # every balance against its ledger
-bin/loyalty-member --redis unix:build/demo/redis.sock --program shop ada
-
-Its rules are in build/demo/demo.conf: edit them and reload nginx with
-
-kill -HUP \$(cat build/demo/nginx.pid)
-END
+    try "$(date +%s)"
 
     while running nginx > /dev/null; do
         sleep 0.5 &
@@ -208,23 +163,17 @@ END
 }
 
 
-if [ "$(id -u)" = 0 ]; then
-    user="user root;"
-else
-    user=
-fi
-
 # the published files of a campaign, into a directory
 fetch() {
-    local dir=$demo/fair/$1 name
+    local dir=$demo/fair/$1 file
 
     rm -rf "$dir"
     mkdir -p "$dir"
     curl -fs $url/fair/vkey > "$dir/vkey"
 
-    for name in manifest terms-1 prizes-1 entries log heads close timestamps \
+    for file in manifest terms-1 prizes-1 entries log heads close timestamps \
                 beacons reveal picks dq evidence; do
-        curl -fs "$url/fair/$1/$2/$name" -o "$dir/$name" || :
+        curl -fs "$url/fair/$1/$2/$file" -o "$dir/$file" || :
     done
 
     ls "$dir"
@@ -232,17 +181,46 @@ fetch() {
 
 
 case ${1:-} in
-fetch)
-    fetch "$2" "$3"
+start|stop|redis)
+    name=${2:-demo}
     ;;
+fetch)
+    [ $# -ge 3 ] || usage
+    name=${4:-demo}
+    ;;
+*)
+    usage
+    ;;
+esac
+
+[ -f "$root/conf/$name/demo.sh" ] || usage
+
+demo=$(realpath -m "${DEMO_DIR:-$root/build/$name}")
+
+# as it is typed in the directory where "make" is
+# shellcheck disable=SC2034
+at=${demo#"$root"/}
+
+# prepare() and try() of the sample
+# shellcheck source=/dev/null
+. "$root/conf/$name/demo.sh"
+
+case $1 in
 start)
     start
     ;;
 stop)
     stop
     ;;
-*)
-    echo "usage: demo.sh start|stop" >&2
-    exit 2
+redis)
+    if running redis > /dev/null; then
+        echo "it runs" >&2
+        exit 1
+    fi
+    cd "$demo"
+    redis
+    ;;
+fetch)
+    fetch "$2" "$3"
     ;;
 esac
