@@ -62,7 +62,10 @@ function _M.body()
 
     local text = ''
 
-    if ngx.var.loyalty_status == 'ok' then
+    local status = ngx.var.loyalty_status
+
+    -- asked just now, or known from a loyalty_lookup_cache
+    if status == 'ok' or status == 'hit' then
         text = _M.greeting(ngx.var.loyalty_tier,
                            ngx.var.loyalty_balance_points)
     end

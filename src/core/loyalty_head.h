@@ -43,7 +43,7 @@ typedef struct {
 
 /*
  * 0, or -1 for anything but a head of this format.  What head points into
- * is p.
+ * is p; it ends where its states do, and records follow.
  */
 int loyalty_head_parse(loyalty_head_t *head, const void *p, size_t n);
 

@@ -26,12 +26,16 @@ static ngx_int_t ngx_http_loyalty_lookup_run(ngx_http_request_t *r,
     ngx_uint_t phase);
 static ngx_int_t ngx_http_loyalty_lookup_start(
     ngx_http_loyalty_lookup_ctx_t *ctx);
+static ngx_int_t ngx_http_loyalty_lookup_cached(
+    ngx_http_loyalty_lookup_ctx_t *ctx, ngx_str_t *key);
 static ngx_int_t ngx_http_loyalty_lookup_wait(
     ngx_http_loyalty_lookup_ctx_t *ctx);
 static void ngx_http_loyalty_lookup_done(void *data,
     ngx_http_loyalty_status_e status, ngx_http_loyalty_reply_t *reply);
 static ngx_http_loyalty_lookup_e ngx_http_loyalty_lookup_value(
     ngx_http_loyalty_lookup_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
+static void ngx_http_loyalty_lookup_keep(ngx_http_loyalty_lookup_ctx_t *ctx,
+    u_char *value);
 static void ngx_http_loyalty_lookup_timeout(ngx_event_t *ev);
 static void ngx_http_loyalty_lookup_resume(
     ngx_http_loyalty_lookup_ctx_t *ctx);
@@ -44,9 +48,16 @@ static ngx_command_t  ngx_http_loyalty_lookup_commands[] = {
 
     { ngx_string("loyalty_lookup"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF
-                        |NGX_CONF_TAKE1234,
+                        |NGX_CONF_1MORE,
       ngx_http_loyalty_lookup_directive,
       NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("loyalty_lookup_cache"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_loyalty_cache_directive,
+      NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
 
@@ -97,7 +108,10 @@ ngx_http_loyalty_lookup_create_main(ngx_conf_t *cf)
 
     if (ngx_array_init(&lmcf->lookups, cf->pool, 4,
                        sizeof(ngx_http_loyalty_lookup_t *))
-        != NGX_OK)
+        != NGX_OK
+        || ngx_array_init(&lmcf->caches, cf->pool, 1,
+                          sizeof(ngx_http_loyalty_cache_t *))
+           != NGX_OK)
     {
         return NULL;
     }
@@ -131,6 +145,24 @@ ngx_http_loyalty_lookup_init_main(ngx_conf_t *cf, void *conf)
                                         &lookup[i]->name);
             return NGX_CONF_ERROR;
         }
+
+        if (lookup[i]->cached.len == 0) {
+            continue;
+        }
+
+        lookup[i]->cache = ngx_http_loyalty_cache_named(lmcf,
+                                                        &lookup[i]->cached);
+
+        if (lookup[i]->cache == NULL) {
+            ngx_http_loyalty_conf_error(cf, &lookup[i]->place,
+                                        "unknown cache \"%V\" in "
+                                        "\"loyalty_lookup\": the zone of a "
+                                        "\"loyalty_lookup_cache\" is expected",
+                                        &lookup[i]->cached);
+            return NGX_CONF_ERROR;
+        }
+
+        ngx_http_loyalty_cache_source(lookup[i]);
     }
 
     lmcf->patience = ngx_pcalloc(cf->pool,
@@ -331,6 +363,14 @@ ngx_http_loyalty_lookup_start(ngx_http_loyalty_lookup_ctx_t *ctx)
     partition = ngx_http_loyalty_keys(ctx->lookup->program, &ctx->member, buf,
                                       keys);
 
+    if (ctx->lookup->cache != NULL
+        && ngx_http_loyalty_lookup_cached(ctx, &keys[0]) == NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    ctx->asked = ngx_current_msec;
+
     if (!ngx_http_loyalty_patience_waits(ctx->patience)) {
         ngx_http_loyalty_patience_probe(ctx->patience, ctx->lookup->timeout,
                                         partition, &keys[0]);
@@ -352,6 +392,30 @@ ngx_http_loyalty_lookup_start(ngx_http_loyalty_lookup_ctx_t *ctx)
     }
 
     return ngx_http_loyalty_lookup_wait(ctx);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_lookup_cached(ngx_http_loyalty_lookup_ctx_t *ctx,
+    ngx_str_t *key)
+{
+    ngx_str_t  value;
+
+    if (ngx_http_loyalty_cache_get(ctx->lookup, key, ctx->request->pool,
+                                   &value)
+        != NGX_OK
+        || (value.len
+            && loyalty_head_parse(&ctx->head, value.data, value.len) != 0))
+    {
+        ngx_http_loyalty_stat(ctx->lookup->program,
+                              NGX_HTTP_LOYALTY_STAT_CACHE_MISSES, 1);
+        return NGX_DECLINED;
+    }
+
+    ctx->status = NGX_HTTP_LOYALTY_LOOKUP_HIT;
+    ngx_http_loyalty_lookup_count(ctx);
+
+    return NGX_OK;
 }
 
 
@@ -423,6 +487,7 @@ ngx_http_loyalty_lookup_value(ngx_http_loyalty_lookup_ctx_t *ctx,
     }
 
     if (value->data == NULL) {
+        ngx_http_loyalty_lookup_keep(ctx, NULL);
         return NGX_HTTP_LOYALTY_LOOKUP_OK;
     }
 
@@ -443,7 +508,32 @@ ngx_http_loyalty_lookup_value(ngx_http_loyalty_lookup_ctx_t *ctx,
         return NGX_HTTP_LOYALTY_LOOKUP_FAILED;
     }
 
+    ngx_http_loyalty_lookup_keep(ctx, p);
+
     return NGX_HTTP_LOYALTY_LOOKUP_OK;
+}
+
+
+/* for the next request: the head alone; NULL: that there is none */
+
+static void
+ngx_http_loyalty_lookup_keep(ngx_http_loyalty_lookup_ctx_t *ctx,
+    u_char *value)
+{
+    u_char     buf[NGX_HTTP_LOYALTY_KEYS];
+    ngx_str_t  head, keys[4];
+
+    if (ctx->lookup->cache == NULL) {
+        return;
+    }
+
+    head.data = value;
+    head.len = value ? ctx->head.states.end - value : 0;
+
+    (void) ngx_http_loyalty_keys(ctx->lookup->program, &ctx->member, buf,
+                                 keys);
+
+    ngx_http_loyalty_cache_put(ctx->lookup, &keys[0], &head, ctx->asked);
 }
 
 
@@ -501,6 +591,10 @@ ngx_http_loyalty_lookup_count(ngx_http_loyalty_lookup_ctx_t *ctx)
 
     case NGX_HTTP_LOYALTY_LOOKUP_OK:
         stat = NGX_HTTP_LOYALTY_STAT_LOOKUP_OK;
+        break;
+
+    case NGX_HTTP_LOYALTY_LOOKUP_HIT:
+        stat = NGX_HTTP_LOYALTY_STAT_LOOKUP_HIT;
         break;
 
     case NGX_HTTP_LOYALTY_LOOKUP_TIMEOUT:

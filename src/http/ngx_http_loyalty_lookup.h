@@ -11,6 +11,9 @@
 #include "loyalty_head.h"
 
 
+typedef struct ngx_http_loyalty_cache_s  ngx_http_loyalty_cache_t;
+
+
 /* one loyalty_lookup */
 
 typedef struct {
@@ -19,6 +22,12 @@ typedef struct {
     ngx_http_complex_value_t     *member;         /* NULL: loyalty_member */
     ngx_msec_t                    timeout;
     ngx_uint_t                    phase;
+    ngx_str_t                     cached;         /* name of its cache */
+    ngx_http_loyalty_cache_t     *cache;          /* NULL: none */
+    ngx_msec_t                    ttl;            /* in it */
+    u_char                        source[2 * NGX_HTTP_LOYALTY_HASH];
+                                                  /* whose values: the program
+                                                     and its Redis */
     ngx_http_loyalty_place_t      place;
 } ngx_http_loyalty_lookup_t;
 
@@ -41,6 +50,7 @@ typedef struct {
 
 typedef struct {
     ngx_array_t                   lookups;        /* of _lookup_t * */
+    ngx_array_t                   caches;         /* of _cache_t * */
     ngx_http_loyalty_patience_t  *patience;       /* one for each program,
                                                      written by workers */
 } ngx_http_loyalty_lookup_main_t;
@@ -51,6 +61,7 @@ typedef struct {
 typedef enum {
     NGX_HTTP_LOYALTY_LOOKUP_WAITS = 0,
     NGX_HTTP_LOYALTY_LOOKUP_OK,
+    NGX_HTTP_LOYALTY_LOOKUP_HIT,          /* as OK, from the cache */
     NGX_HTTP_LOYALTY_LOOKUP_NONE,         /* no member */
     NGX_HTTP_LOYALTY_LOOKUP_INVALID,      /* an id that is none */
     NGX_HTTP_LOYALTY_LOOKUP_TIMEOUT,
@@ -65,9 +76,10 @@ typedef struct {
     ngx_http_loyalty_patience_t  *patience;
     ngx_http_loyalty_op_t        *op;             /* NULL: none runs */
     ngx_event_t                   timer;
+    ngx_msec_t                    asked;          /* Redis, when */
     ngx_http_loyalty_lookup_e     status;
     ngx_str_t                     member;
-    loyalty_head_t                head;           /* when status is OK */
+    loyalty_head_t                head;           /* when OK or HIT */
     loyalty_mpr_t                *states;         /* NULL: not yet asked */
 } ngx_http_loyalty_lookup_ctx_t;
 
@@ -107,6 +119,28 @@ void ngx_http_loyalty_patience_late(ngx_http_loyalty_patience_t *patience);
 /* in place of a lookup while nobody waits: asks for the key, now and then */
 void ngx_http_loyalty_patience_probe(ngx_http_loyalty_patience_t *patience,
     ngx_msec_t timeout, ngx_uint_t partition, ngx_str_t *key);
+
+
+/* ---- cache.c ---- */
+
+char *ngx_http_loyalty_cache_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* NULL: there is none of this name */
+ngx_http_loyalty_cache_t *ngx_http_loyalty_cache_named(
+    ngx_http_loyalty_lookup_main_t *lmcf, ngx_str_t *name);
+
+/* when the program is known */
+void ngx_http_loyalty_cache_source(ngx_http_loyalty_lookup_t *lookup);
+
+/* the head of the member's value, len 0: there was none; NGX_DECLINED: it is
+   not in the cache, or too old */
+ngx_int_t ngx_http_loyalty_cache_get(ngx_http_loyalty_lookup_t *lookup,
+    ngx_str_t *redis_key, ngx_pool_t *pool, ngx_str_t *value);
+
+/* asked: when Redis was, or earlier */
+void ngx_http_loyalty_cache_put(ngx_http_loyalty_lookup_t *lookup,
+    ngx_str_t *redis_key, ngx_str_t *value, ngx_msec_t asked);
 
 
 #endif /* _NGX_HTTP_LOYALTY_LOOKUP_H_INCLUDED_ */

@@ -6,11 +6,15 @@
 
 
 #define NGX_HTTP_LOYALTY_LOOKUP_DEFAULT  20       /* timeout, ms */
-#define NGX_HTTP_LOYALTY_LOOKUP_MOST     60000    /* of it */
+#define NGX_HTTP_LOYALTY_LOOKUP_MOST     60000    /* of it, and in a cache */
 
 
 static ngx_int_t ngx_http_loyalty_lookup_arg(ngx_conf_t *cf,
     ngx_http_loyalty_lookup_t *lookup, ngx_str_t *arg);
+static ngx_int_t ngx_http_loyalty_lookup_ms(ngx_str_t *value,
+    ngx_msec_t *ms);
+static ngx_int_t ngx_http_loyalty_lookup_cache_arg(
+    ngx_http_loyalty_lookup_t *lookup, ngx_str_t *value);
 static ngx_int_t ngx_http_loyalty_lookup_member_arg(ngx_conf_t *cf,
     ngx_http_loyalty_lookup_t *lookup, ngx_str_t *value);
 
@@ -66,8 +70,9 @@ ngx_http_loyalty_lookup_directive(ngx_conf_t *cf, ngx_command_t *cmd,
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid parameter \"%V\" of "
                                "\"loyalty_lookup\": a program, \"member=\", "
-                               "\"timeout=\" (1ms to 1m) and \"phase=\" "
-                               "(preaccess or precontent) are expected",
+                               "\"timeout=\" (1ms to 1m), \"phase=\" "
+                               "(preaccess or precontent) and "
+                               "\"cache=ZONE:TIME\" (1ms to 1m) are expected",
                                &value[i]);
             return NGX_CONF_ERROR;
 
@@ -87,7 +92,6 @@ ngx_http_loyalty_lookup_arg(ngx_conf_t *cf, ngx_http_loyalty_lookup_t *lookup,
     ngx_str_t *arg)
 {
     ngx_str_t  value;
-    ngx_int_t  ms;
 
     if (ngx_strncmp(arg->data, "member=", 7) == 0 && lookup->member == NULL) {
         value.data = arg->data + 7;
@@ -100,15 +104,14 @@ ngx_http_loyalty_lookup_arg(ngx_conf_t *cf, ngx_http_loyalty_lookup_t *lookup,
         value.data = arg->data + 8;
         value.len = arg->len - 8;
 
-        ms = ngx_parse_time(&value, 0);
+        return ngx_http_loyalty_lookup_ms(&value, &lookup->timeout);
+    }
 
-        if (ms < 1 || ms > NGX_HTTP_LOYALTY_LOOKUP_MOST) {
-            return NGX_DECLINED;
-        }
+    if (ngx_strncmp(arg->data, "cache=", 6) == 0 && lookup->cached.len == 0) {
+        value.data = arg->data + 6;
+        value.len = arg->len - 6;
 
-        lookup->timeout = (ngx_msec_t) ms;
-
-        return NGX_OK;
+        return ngx_http_loyalty_lookup_cache_arg(lookup, &value);
     }
 
     if (ngx_strcmp(arg->data, "phase=preaccess") == 0) {
@@ -122,6 +125,46 @@ ngx_http_loyalty_lookup_arg(ngx_conf_t *cf, ngx_http_loyalty_lookup_t *lookup,
     }
 
     return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_lookup_ms(ngx_str_t *value, ngx_msec_t *ms)
+{
+    ngx_int_t  n;
+
+    n = ngx_parse_time(value, 0);
+
+    if (n < 1 || n > NGX_HTTP_LOYALTY_LOOKUP_MOST) {
+        return NGX_DECLINED;
+    }
+
+    *ms = (ngx_msec_t) n;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_lookup_cache_arg(ngx_http_loyalty_lookup_t *lookup,
+    ngx_str_t *value)
+{
+    u_char     *p;
+    ngx_str_t   ttl;
+
+    p = ngx_strlchr(value->data, value->data + value->len, ':');
+
+    if (p == NULL || p == value->data) {
+        return NGX_DECLINED;
+    }
+
+    lookup->cached.data = value->data;
+    lookup->cached.len = p - value->data;
+
+    ttl.data = p + 1;
+    ttl.len = value->data + value->len - ttl.data;
+
+    return ngx_http_loyalty_lookup_ms(&ttl, &lookup->ttl);
 }
 
 

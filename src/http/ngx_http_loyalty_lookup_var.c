@@ -67,6 +67,7 @@ static ngx_http_variable_t  ngx_http_loyalty_lookup_vars[] = {
 static ngx_str_t  ngx_http_loyalty_lookup_statuses[] = {
     ngx_null_string,
     ngx_string("ok"),
+    ngx_string("hit"),
     ngx_string("none"),
     ngx_string("invalid"),
     ngx_string("timeout"),
@@ -417,7 +418,9 @@ ngx_http_loyalty_lookup_found(ngx_http_request_t *r,
         return NULL;
     }
 
-    return (ctx->status == NGX_HTTP_LOYALTY_LOOKUP_OK) ? ctx : NULL;
+    return (ctx->status == NGX_HTTP_LOYALTY_LOOKUP_OK
+            || ctx->status == NGX_HTTP_LOYALTY_LOOKUP_HIT)
+           ? ctx : NULL;
 }
 
 

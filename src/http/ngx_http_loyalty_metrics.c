@@ -139,6 +139,9 @@ static const ngx_http_loyalty_metric_t  ngx_http_loyalty_metrics_table[] = {
       "Lookups of members that loyalty_lookup began.", "status", "ok",
       NGX_HTTP_LOYALTY_STAT_LOOKUP_OK },
 
+    { "lookups_total", "counter", NULL, "status", "hit",
+      NGX_HTTP_LOYALTY_STAT_LOOKUP_HIT },
+
     { "lookups_total", "counter", NULL, "status", "timeout",
       NGX_HTTP_LOYALTY_STAT_LOOKUP_TIMEOUT },
 
@@ -147,6 +150,14 @@ static const ngx_http_loyalty_metric_t  ngx_http_loyalty_metrics_table[] = {
 
     { "lookups_total", "counter", NULL, "status", "failed",
       NGX_HTTP_LOYALTY_STAT_LOOKUP_FAILED },
+
+    { "lookup_cache_misses_total", "counter",
+      "Lookups that their cache knew nothing for.", NULL, NULL,
+      NGX_HTTP_LOYALTY_STAT_CACHE_MISSES },
+
+    { "lookup_cache_evictions_total", "counter",
+      "Members that left a cache to make room for others.", NULL, NULL,
+      NGX_HTTP_LOYALTY_STAT_CACHE_EVICTIONS },
 
     { "observed_total", "counter",
       "Events that loyalty_observe took into the ring.", NULL, NULL,

@@ -46,9 +46,12 @@ typedef enum {
 
     /* lookups by what came of them */
     NGX_HTTP_LOYALTY_STAT_LOOKUP_OK,
+    NGX_HTTP_LOYALTY_STAT_LOOKUP_HIT,
     NGX_HTTP_LOYALTY_STAT_LOOKUP_TIMEOUT,
     NGX_HTTP_LOYALTY_STAT_LOOKUP_UNAVAILABLE,
     NGX_HTTP_LOYALTY_STAT_LOOKUP_FAILED,
+    NGX_HTTP_LOYALTY_STAT_CACHE_MISSES,
+    NGX_HTTP_LOYALTY_STAT_CACHE_EVICTIONS,
 
     /* observing; refusals in the order of ngx_http_loyalty_refusal_e */
     NGX_HTTP_LOYALTY_STAT_OBSERVED,       /* taken into the ring */

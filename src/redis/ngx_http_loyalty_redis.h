@@ -135,6 +135,11 @@ const char *ngx_http_loyalty_redis_unsafe(
     ngx_http_loyalty_program_t *program);
 
 
+/* 4 bytes: which Redis the program is in, and which of its databases */
+void ngx_http_loyalty_redis_store(ngx_http_loyalty_program_t *program,
+    u_char *hash);
+
+
 /* ---- for program/ and the module ---- */
 
 /* in loyalty_program: redis, durability, unsafe_store, ...: its own private

@@ -524,6 +524,25 @@ ngx_http_loyalty_redis_init(ngx_conf_t *cf,
 }
 
 
+void
+ngx_http_loyalty_redis_store(ngx_http_loyalty_program_t *program,
+    u_char *hash)
+{
+    uint32_t                   crc;
+    ngx_http_loyalty_redis_t  *redis;
+
+    redis = program->redis;
+
+    ngx_crc32_init(crc);
+    ngx_crc32_update(&crc, redis->remote.address.data,
+                     redis->remote.address.len);
+    ngx_crc32_update(&crc, (u_char *) &redis->db, sizeof(redis->db));
+    ngx_crc32_final(crc);
+
+    ngx_memcpy(hash, &crc, sizeof(uint32_t));
+}
+
+
 ngx_int_t
 ngx_http_loyalty_redis_check(ngx_conf_t *cf,
     ngx_http_loyalty_program_t *program)
