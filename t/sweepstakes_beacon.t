@@ -9,7 +9,8 @@ use warnings;
 no warnings 'portable';
 
 use FindBin;
-use lib "$FindBin::Bin/lib", "$FindBin::Bin/../bin/lib";
+use lib "$FindBin::Bin/lib", "$FindBin::Bin/../bin/lib",
+        "$FindBin::Bin/../tests/verify";
 
 use File::Temp ();
 use Loyalty::CA;
@@ -22,6 +23,7 @@ use Loyalty::Sweeps;
 use Loyalty::Test;
 use MIME::Base64 qw(encode_base64);
 use POSIX qw(strftime);
+use Proof ();
 use Test::More;
 use Time::HiRes qw(time sleep);
 
@@ -166,6 +168,39 @@ sub verified {
 }
 
 verified($_) for $both, $alone, $fresh;
+
+# a witness's cosignature of before the round does for a note that was saved;
+# one of the moment of the round does not
+
+{
+    my $witness = Proof::witness('witness.example');
+    my $keys = $t->dir . '/witness';
+    my $vkey = Proof::vkey($witness, 4);
+
+    Loyalty::Sweeps::write_file($keys, $vkey);
+    chomp $vkey;
+
+    for my $before (0, 1000) {
+        my $line = Proof::cosign($witness, 'close', 0, $alone->file('close'),
+                                 round_time($R) - $before);
+
+        my $posted = $alone->admin('cosignature', {
+            key => $vkey,
+            cosignature => "\x{2014} " . join ' ', (split ' ', $line)[2, 3],
+        });
+
+        is($posted->status, 200, 'a cosignature') or diag $posted->body;
+        is($posted->json->{for}, 'close', 'of the close note');
+
+        my ($code, $out) = $alone->verify('--tsa-ca', $ca->dir . '/ca.crt',
+                                          '--witness', $keys);
+
+        my $says = $before ? 'PASS' : 'INCOMPLETE';
+
+        like($out, qr/^V04 $says /m, "$before ms before the round: $says")
+            or diag $out;
+    }
+}
 
 # late: R is long past, and the draw waits for another
 

@@ -74,6 +74,10 @@
 --     keys:   file
 --     input:  its length, bytes
 --     output: "N" or "R", and the length
+-- line_@H@       a line, into a file that has not got it
+--     keys:   file
+--     input:  line
+--     output: "N"; "D": it stands there already; "F": the file is full
 -- pause_@H@
 --     keys:   state
 --     input:  0 or 1
@@ -100,6 +104,7 @@
 
 local LATE = 1500                   -- ms that a clock may be off
 local WITHHELD = 3000               -- ms from "over" to the secret
+local FULL = 262144                 -- bytes of lines that came by hand
 
 
 local function state(key)
@@ -427,6 +432,23 @@ local function appended(keys, at, bytes)
 end
 
 
+local function line(keys, bytes)
+    local known = call('GET', keys[1]) or ''
+
+    if find('\n' .. known, '\n' .. bytes, 1, true) then
+        return 'D'
+    end
+
+    if #known + #bytes > FULL then
+        return 'F'
+    end
+
+    call('APPEND', keys[1], bytes)
+
+    return 'N'
+end
+
+
 local function pause(keys, paused)
     local g = state(keys[1])
 
@@ -528,6 +550,7 @@ function_of('used', used)
 function_of('lengths', lengths, { 'no-writes' })
 function_of('evidence', evidence)
 function_of('publish', appended)
+function_of('line', line)
 function_of('pause', pause)
 function_of('piece', piece, { 'no-writes' })
 function_of('fields', fields, { 'no-writes' })

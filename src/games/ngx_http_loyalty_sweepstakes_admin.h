@@ -40,6 +40,8 @@ struct ngx_http_loyalty_sadmin_s {
     /* fields of the body, those that a path takes */
     int64_t                           number;
     const char                       *file;
+    u_char                            hash[LOYALTY_HASH];
+    ngx_uint_t                        hashed;     /* 1: hash is the note's */
     ngx_str_t                         token;
     ngx_str_t                         kind;
     ngx_str_t                         reason;

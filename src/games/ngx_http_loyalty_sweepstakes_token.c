@@ -23,6 +23,8 @@ static ngx_int_t ngx_http_loyalty_admin_token_find(
     ngx_http_loyalty_sadmin_t *a, ngx_str_t *file, u_char *hash);
 static ngx_int_t ngx_http_loyalty_admin_token_send(
     ngx_http_loyalty_member_ctx_t *ctx, const u_char *hash);
+static ngx_int_t ngx_http_loyalty_admin_token_publish(
+    ngx_http_loyalty_member_ctx_t *ctx);
 static ngx_int_t ngx_http_loyalty_admin_stamped(void *data);
 
 
@@ -212,6 +214,33 @@ static ngx_int_t
 ngx_http_loyalty_admin_token_send(ngx_http_loyalty_member_ctx_t *ctx,
     const u_char *hash)
 {
+    u_char                     *p;
+    ngx_str_t                   details;
+    ngx_http_loyalty_sadmin_t  *a;
+
+    a = ctx->data;
+
+    p = ngx_pnalloc(ctx->request->pool, NGX_INT64_LEN + 16);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    details.data = p;
+    details.len = ngx_sprintf(p, "%s %L", a->file, a->number) - p;
+
+    if (hash != NULL) {
+        ngx_memcpy(a->hash, hash, LOYALTY_HASH);
+        a->hashed = 1;
+    }
+
+    return ngx_http_loyalty_admin_note(ctx, "timestamp", &ctx->name, &details,
+                                       ngx_http_loyalty_admin_token_publish);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_admin_token_publish(ngx_http_loyalty_member_ctx_t *ctx)
+{
     ngx_int_t                   rc;
     ngx_str_t                   error;
     ngx_http_loyalty_wait_t    *wait;
@@ -227,7 +256,8 @@ ngx_http_loyalty_admin_token_send(ngx_http_loyalty_member_ctx_t *ctx,
     }
 
     rc = ngx_http_loyalty_campaign_token(a->campaign, ctx->request->pool,
-                                         a->file, (uint32_t) a->number, hash,
+                                         a->file, (uint32_t) a->number,
+                                         a->hashed ? a->hash : NULL,
                                          &a->token, &error,
                                          ngx_http_loyalty_sadmin_published,
                                          wait);

@@ -85,6 +85,10 @@ ngx_int_t ngx_http_loyalty_admin_instant_resume(
     ngx_http_loyalty_member_ctx_t *ctx);
 ngx_int_t ngx_http_loyalty_admin_instant_timestamp(
     ngx_http_loyalty_member_ctx_t *ctx);
+ngx_int_t ngx_http_loyalty_admin_instant_cosignature(
+    ngx_http_loyalty_member_ctx_t *ctx);
+ngx_int_t ngx_http_loyalty_admin_cosignature(
+    ngx_http_loyalty_member_ctx_t *ctx);
 ngx_int_t ngx_http_loyalty_admin_stats(ngx_http_loyalty_member_ctx_t *ctx);
 ngx_int_t ngx_http_loyalty_admin_beacons(ngx_http_loyalty_member_ctx_t *ctx);
 ngx_int_t ngx_http_loyalty_admin_beacon(ngx_http_loyalty_member_ctx_t *ctx);

@@ -49,6 +49,9 @@ static ngx_http_loyalty_member_path_t  ngx_http_loyalty_admin_paths[] = {
     { ngx_string("games/NAME/timestamp"), NGX_HTTP_POST,
       ngx_http_loyalty_admin_instant_timestamp },
 
+    { ngx_string("games/NAME/cosignature"), NGX_HTTP_POST,
+      ngx_http_loyalty_admin_instant_cosignature },
+
     { ngx_string("codes/POOL"), NGX_HTTP_POST|NGX_HTTP_LOYALTY_MEMBER_LINES,
       ngx_http_loyalty_admin_codes },
 
@@ -80,6 +83,9 @@ static ngx_http_loyalty_member_path_t  ngx_http_loyalty_admin_paths[] = {
 
     { ngx_string("sweepstakes/NAME/timestamp"), NGX_HTTP_POST,
       ngx_http_loyalty_admin_timestamp },
+
+    { ngx_string("sweepstakes/NAME/cosignature"), NGX_HTTP_POST,
+      ngx_http_loyalty_admin_cosignature },
 
     { ngx_string("sweepstakes/NAME/disqualifications"), NGX_HTTP_POST,
       ngx_http_loyalty_admin_disqualify },

@@ -72,7 +72,8 @@ const ngx_http_loyalty_function_t  ngx_http_loyalty_functions[] = {
     ngx_http_loyalty_function("games", NGX_HTTP_LOYALTY_READS),
     ngx_http_loyalty_function("game", NGX_HTTP_LOYALTY_WRITES),
     ngx_http_loyalty_function("lengths", NGX_HTTP_LOYALTY_READS),
-    ngx_http_loyalty_function("evidence", NGX_HTTP_LOYALTY_WRITES)
+    ngx_http_loyalty_function("evidence", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("line", NGX_HTTP_LOYALTY_WRITES)
 };
 
 

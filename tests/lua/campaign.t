@@ -17,7 +17,7 @@ my $redis = $e->{redis};
 my %key = map { $_ => "{shop:g:x:00}:$_" }
     qw(meta s rounds l:0 f:manifest f:terms-1 f:prizes-1 f:rules-1 f:terms-2
        f:prizes-2 f:rules-2 f:vkey f:timestamps f:reveal f:heads f:beacons
-       f:picks f:evidence f:dq);
+       f:picks f:evidence f:dq f:cosignatures);
 
 sub call { my ($fn, $keys, @arg) = @_;
            return $e->call($fn, [map { $key{$_} // $_ } @$keys], \@arg) }
@@ -208,6 +208,16 @@ is_deeply(publish(0, 'abd'), ['R', 3], 'something else does not');
 is_deeply(publish(3, 'de'), ['N', 5], 'it goes on');
 is_deeply(publish(7, 'x'), ['R', 5], 'without a gap');
 is_deeply(publish(-1, 'f'), ['N', 6], 'or wherever it ends');
+
+sub line { return call('line', ['f:cosignatures'], \$_[0]) }
+
+is(line("a b\n"), 'N', 'a line');
+is(line("a\n"), 'N', 'another one');
+is(line("a b\n"), 'D', 'each once');
+is(line("b\n"), 'N', 'the end of one is another one');
+is(file('cosignatures'), "a b\na\nb\n", 'the file');
+is(line('x' x 262_137), 'F', 'it does not grow for ever');
+is(length file('cosignatures'), 8, 'nothing is cut off');
 is(file('picks'), 'abcdef', 'the file');
 
 is_deeply(call('piece', ['f:picks'], 2, 3), [6, 'cde'], 'a piece of a file');

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "draw.h"
+#include "loyalty_cosign.h"
 #include "loyalty_note.h"
 
 
@@ -17,11 +18,28 @@
 #define PUBLIC                                                                \
     "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
 
+/* made with openssl: a witness at 2025-01-08T16:40:00Z */
+
+#define WITNESS                                                               \
+    "witness.example/one+718e94a0+BMhjmYquJOPYnB+utM7B45q5I/bfIEL"            \
+    "/Ohcj7fhYa4fm"
+#define NO_WITNESS                                                            \
+    "witness.example/one+c936c8fd+AchjmYquJOPYnB+utM7B45q5I/bfIEL"            \
+    "/Ohcj7fhYa4fm"
+#define COSIGNED                                                              \
+    "cY6UoAAAAABnfqpgPIXZ81Hedhfc/RhiNzogsGgAy5RpAK3RGOU5IBPn86sQ"            \
+    "A3ne8AiDo14kFUpqwnMlkOEuC+ovNW+1yxyiJxAHAA=="
+#define DASH  "\xe2\x80\x94 "
+#define NAME  "witness.example/one"
+#define TEXT  "nginx-loyalty/1 close\nAAAA\n"
+
 
 static void program_key(loyalty_signkey_t *key, const char *name);
 static int vkey(const char *s);
 static int open_note(const loyalty_signkey_t *key, const void *note,
     size_t n);
+static int cosigned(loyalty_cosignature_t *c, const char *vkey,
+    const char *line, const char *text);
 
 
 /* RFC 8032, section 7.1: tests 1 and 2 */
@@ -442,6 +460,96 @@ test_receipt(void **state)
 }
 
 
+static int
+cosigned(loyalty_cosignature_t *c, const char *vkey, const char *line,
+    const char *text)
+{
+    return loyalty_cosignature(c, (const unsigned char *) vkey, strlen(vkey),
+                               (const unsigned char *) line, strlen(line),
+                               (const unsigned char *) text, strlen(text))
+           == NULL ? 0 : -1;
+}
+
+
+static void
+test_cosignature(void **state)
+{
+    char                  *changed;
+    size_t                 i;
+    loyalty_cosignature_t  c;
+
+    const char  *line = DASH NAME " " COSIGNED;
+
+    assert_ok(cosigned(&c, WITNESS, line, TEXT));
+    assert_int_equal(c.time, 1736354400);
+    assert_int_equal(c.len, strlen(NAME));
+    assert_memory_equal(c.name, NAME, c.len);
+    assert_int_equal(c.nbase64, strlen(COSIGNED));
+    assert_memory_equal(c.base64, COSIGNED, c.nbase64);
+
+    /* of another text, or of a note's other lines, too */
+
+    assert_int_equal(cosigned(&c, WITNESS, line, TEXT "\n"), -1);
+    assert_int_equal(cosigned(&c, WITNESS, line, ""), -1);
+
+    /* a key of another kind, and what is none */
+
+    assert_int_equal(cosigned(&c, NO_WITNESS, line, TEXT), -1);
+    assert_int_equal(cosigned(&c, "", line, TEXT), -1);
+    assert_int_equal(cosigned(&c, "+", line, TEXT), -1);
+    assert_int_equal(cosigned(&c, WITNESS "\n", line, TEXT), -1);
+
+    for (i = 0; i < 3; i++) {
+        static const char  *const  none[] = {
+            "", DASH, NAME " " COSIGNED
+        };
+
+        assert_int_equal(cosigned(&c, WITNESS, none[i], TEXT), -1);
+    }
+
+    assert_int_equal(cosigned(&c, WITNESS, DASH NAME " " COSIGNED "\n", TEXT),
+                     -1);
+    assert_int_equal(cosigned(&c, WITNESS, DASH NAME "  " COSIGNED, TEXT),
+                     -1);
+
+    /* any byte of either */
+
+    changed = strdup(WITNESS);
+
+    for (i = 0; changed[i] != '\0'; i++) {
+        changed[i] ^= 1;
+        assert_int_equal(cosigned(&c, changed, line, TEXT), -1);
+        changed[i] ^= 1;
+    }
+
+    free(changed);
+    changed = strdup(line);
+
+    for (i = 0; changed[i] != '\0'; i++) {
+        changed[i] ^= 1;
+        assert_int_equal(cosigned(&c, WITNESS, changed, TEXT), -1);
+        changed[i] ^= 1;
+    }
+
+    free(changed);
+}
+
+
+/* what is longer than a note that is cosigned is refused, not cut */
+
+static void
+test_cosignature_long(void **state)
+{
+    char                   text[LOYALTY_COSIGNED_MAX + 2];
+    loyalty_cosignature_t  c;
+
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+
+    assert_int_equal(cosigned(&c, WITNESS, DASH NAME " " COSIGNED, text), -1);
+}
+
+
 int
 main(void)
 {
@@ -456,6 +564,8 @@ main(void)
         cmocka_unit_test(test_note_kinds),
         cmocka_unit_test(test_note_strict),
         cmocka_unit_test(test_receipt),
+        cmocka_unit_test(test_cosignature),
+        cmocka_unit_test(test_cosignature_long),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
