@@ -35,7 +35,7 @@ my %shown = (
         [ qr/^conf\/demo.sh fetch raffle [0-9a-f]{32}$/m, 'the campaign' ],
     ],
     shop => [
-        [ qr/<p class="loyalty"><b>bronze/, 'the page' ],
+        [ qr/<p class="loyalty"[^>]*><b>bronze/, 'the page' ],
         [ qr/(?:^Thank you! Order (\d+), .*\n(?s:.*)){2}/m, 'a checkout' ],
         [ qr/^x-loyalty-points: 48\nx-loyalty-tier: bronze$/m,
           'the backend' ],

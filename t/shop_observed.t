@@ -135,10 +135,10 @@ unlike(browse(undef, '/headers', headers => { 'X-Loyalty-Tier' => 'gold',
 
 my $ada = sign_in('ada');
 
-like(browse($ada)->body, qr{</p>\s<p\ class="loyalty"><b>bronze</b>\ &middot;
+like(browse($ada)->body, qr{</p>\s<p\ class="loyalty"[^>]*><b>bronze</b>\ &middot;
      \ 0\ points\ .*\ 0\.00/50\.00\ this\ week\ .*</p></header>}x,
      'a line in the page');
-(my $plain = browse($ada)->body) =~ s{\n<p class="loyalty">.*?</p>}{};
+(my $plain = browse($ada)->body) =~ s{\n<p class="loyalty"[^>]*>.*?</p>}{};
 is($plain, direct($ada)->body, 'and nothing else is changed');
 
 like(browse($ada, '/headers', headers => { 'X-Loyalty-Tier' => 'gold' })->body,

@@ -187,8 +187,9 @@ sub headers {
 sub style {
     return (200, <<'END', 'Content-Type' => 'text/css');
 body { font: 16px sans-serif; max-width: 40em; margin: 2em auto; }
-header { display: flex; justify-content: space-between;
-         border-bottom: 1px solid #ccc; flex-wrap: wrap; }
+header { display: flex; justify-content: space-between; flex-wrap: wrap;
+         align-items: baseline; border-bottom: 1px solid #ccc; }
+ul { padding: 0; }
 li { display: flex; gap: 1em; padding: .4em 0; }
 li b { width: 6em; }
 li span { width: 5em; text-align: right; }

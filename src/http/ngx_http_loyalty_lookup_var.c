@@ -212,7 +212,10 @@ ngx_http_loyalty_lookup_member(ngx_http_request_t *r, ngx_str_t *member,
 }
 
 
-/* needs no lookup, so that limits can be kept by it */
+/*
+ * needs no lookup, so that limits can be kept by it; who is nobody yet may be
+ * somebody after auth_request
+ */
 
 static ngx_int_t
 ngx_http_loyalty_lookup_who(ngx_http_request_t *r,
@@ -226,6 +229,8 @@ ngx_http_loyalty_lookup_who(ngx_http_request_t *r,
     }
 
     ngx_http_loyalty_lookup_set(v, member.data, member.len);
+
+    v->valid = (member.len != 0);
 
     return NGX_OK;
 }
