@@ -9,6 +9,7 @@
  */
 
 #include "ngx_http_loyalty_proof.h"
+#include "ngx_http_loyalty_body.h"
 
 
 #define NGX_HTTP_LOYALTY_PROOF_GAMES  65536       /* campaigns, at most */
@@ -33,7 +34,6 @@ static ngx_int_t ngx_http_loyalty_proof_game(
     ngx_http_loyalty_proof_game_t *game, ngx_str_t *name, ngx_str_t *value);
 static int ngx_libc_cdecl ngx_http_loyalty_proof_game_cmp(const void *one,
     const void *two);
-static ngx_int_t ngx_http_loyalty_proof_wait(ngx_http_request_t *r);
 static void ngx_http_loyalty_proof_done(void *data,
     ngx_http_loyalty_status_e status, ngx_http_loyalty_reply_t *reply);
 static void ngx_http_loyalty_proof_cleanup(void *data);
@@ -114,7 +114,7 @@ ngx_http_loyalty_proof(ngx_http_request_t *r)
 
     r->main->count++;
 
-    if (ngx_http_loyalty_proof_wait(r) != NGX_OK) {
+    if (ngx_http_loyalty_body_watch(r) != NGX_OK) {
         r->main->count--;
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -446,33 +446,6 @@ ngx_http_loyalty_proof_call(ngx_http_loyalty_proof_t *ctx,
            : ngx_http_loyalty_problem_send(ctx->request,
                                     ngx_http_loyalty_status_problem(status),
                                     NULL, NULL, NULL);
-}
-
-
-/* notices a client that goes away */
-
-static ngx_int_t
-ngx_http_loyalty_proof_wait(ngx_http_request_t *r)
-{
-    ngx_event_t  *rev;
-
-    if (r != r->main || r->discard_body) {
-        return NGX_OK;
-    }
-
-    rev = r->connection->read;
-
-    r->read_event_handler = ngx_http_test_reading;
-    r->write_event_handler = ngx_http_request_empty_handler;
-
-    if (rev->ready) {
-        ngx_post_event(rev, &ngx_posted_events);
-
-    } else if (ngx_handle_read_event(rev, 0) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
 }
 
 

@@ -303,3 +303,30 @@ ngx_http_loyalty_body_room(ngx_http_request_t *r,
 
     return NGX_OK;
 }
+
+
+ngx_int_t
+ngx_http_loyalty_body_watch(ngx_http_request_t *r)
+{
+    ngx_event_t  *rev;
+
+    /* a body that is still being discarded has its own reader */
+
+    if (r != r->main || r->discard_body) {
+        return NGX_OK;
+    }
+
+    rev = r->connection->read;
+
+    r->read_event_handler = ngx_http_test_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    if (rev->ready) {
+        ngx_post_event(rev, &ngx_posted_events);
+
+    } else if (ngx_handle_read_event(rev, 0) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}

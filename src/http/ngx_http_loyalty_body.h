@@ -54,5 +54,11 @@ off_t ngx_http_loyalty_body_max(ngx_http_request_t *r, off_t most);
 ngx_int_t ngx_http_loyalty_body_read(ngx_http_request_t *r,
     ngx_http_loyalty_body_t *body);
 
+/*
+ * For a request that waits for Redis, its body read or to be discarded:
+ * notices a client that goes away.
+ */
+ngx_int_t ngx_http_loyalty_body_watch(ngx_http_request_t *r);
+
 
 #endif /* _NGX_HTTP_LOYALTY_BODY_H_INCLUDED_ */

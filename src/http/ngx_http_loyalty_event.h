@@ -170,9 +170,6 @@ void ngx_http_loyalty_batch_cleanup(ngx_http_loyalty_batch_t *batch);
 
 /* ---- event_api.c ---- */
 
-/* what waits for Redis: notices a client that goes away */
-ngx_int_t ngx_http_loyalty_event_wait(ngx_http_request_t *r);
-
 /* whether the request still waits for this; an internal redirect leaves it
    (post_action does so after a client has gone) */
 ngx_uint_t ngx_http_loyalty_event_waits(ngx_http_request_t *r,

@@ -262,11 +262,12 @@ ngx_http_loyalty_event_body(ngx_http_request_t *r,
         rc = ngx_http_loyalty_event_run(r, ctx);
 
         if (rc == NGX_BUSY) {
-            rc = ngx_http_loyalty_event_wait(r);
 
-            if (rc == NGX_OK) {
+            if (ngx_http_loyalty_body_watch(r) == NGX_OK) {
                 return;
             }
+
+            rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
     }
 
@@ -330,27 +331,6 @@ ngx_http_loyalty_event_run(ngx_http_request_t *r,
     }
 
     return rc == NGX_OK ? NGX_BUSY : ngx_http_loyalty_event_fault(r, &fault);
-}
-
-
-ngx_int_t
-ngx_http_loyalty_event_wait(ngx_http_request_t *r)
-{
-    ngx_event_t  *rev;
-
-    rev = r->connection->read;
-
-    r->read_event_handler = ngx_http_test_reading;
-    r->write_event_handler = ngx_http_request_empty_handler;
-
-    if (rev->ready) {
-        ngx_post_event(rev, &ngx_posted_events);
-
-    } else if (ngx_handle_read_event(rev, 0) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return NGX_OK;
 }
 
 

@@ -42,7 +42,6 @@ static ngx_int_t ngx_http_loyalty_member_object(
 static ngx_int_t ngx_http_loyalty_member_too_large(
     ngx_http_loyalty_member_ctx_t *ctx);
 
-static ngx_int_t ngx_http_loyalty_member_wait(ngx_http_request_t *r);
 static void ngx_http_loyalty_member_cleanup(void *data);
 static void ngx_http_loyalty_member_done(void *data,
     ngx_http_loyalty_status_e status, ngx_http_loyalty_reply_t *reply);
@@ -449,7 +448,7 @@ ngx_http_loyalty_member_get(ngx_http_loyalty_member_ctx_t *ctx)
 
     ctx->request->main->count++;
 
-    if (ngx_http_loyalty_member_wait(ctx->request) != NGX_OK) {
+    if (ngx_http_loyalty_body_watch(ctx->request) != NGX_OK) {
         ctx->request->main->count--;
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -518,7 +517,7 @@ ngx_http_loyalty_member_body(ngx_http_request_t *r,
 
         if (rc == NGX_BUSY) {
 
-            if (ngx_http_loyalty_member_wait(r) == NGX_OK) {
+            if (ngx_http_loyalty_body_watch(r) == NGX_OK) {
                 return;
             }
 
@@ -606,35 +605,6 @@ ngx_http_loyalty_member_call(ngx_http_loyalty_member_ctx_t *ctx,
     }
 
     return NGX_BUSY;
-}
-
-
-/* notices a client that goes away */
-
-static ngx_int_t
-ngx_http_loyalty_member_wait(ngx_http_request_t *r)
-{
-    ngx_event_t  *rev;
-
-    /* a body that is still being discarded has its own reader */
-
-    if (r != r->main || r->discard_body) {
-        return NGX_OK;
-    }
-
-    rev = r->connection->read;
-
-    r->read_event_handler = ngx_http_test_reading;
-    r->write_event_handler = ngx_http_request_empty_handler;
-
-    if (rev->ready) {
-        ngx_post_event(rev, &ngx_posted_events);
-
-    } else if (ngx_handle_read_event(rev, 0) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
 }
 
 
