@@ -74,6 +74,16 @@ local function publish(key, at, bytes)
 end
 
 
+-- Whether who is asking was erased after having taken part.  What counts
+-- plays and tickets was erased with the member: to begin anew would pass the
+-- limits, and repeat what the log already has.  Asked for those that have
+-- taken part in nothing yet.
+
+local function gone(key, person)
+    return call('SISMEMBER', key, person) == 1
+end
+
+
 -- whether a loaded member is one of those that "eligible" lines name
 
 local compare = {

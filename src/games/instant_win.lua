@@ -5,8 +5,9 @@
 -- know nothing of each other's slot in Redis.
 --
 -- play_@H@
---     keys:   member, overflow, feed, aliases, state, log N, log N + 1; then
---             those of the targets, then the unused codes of the pools
+--     keys:   member, overflow, feed, aliases, state, log N, log N + 1,
+--             gone; then those of the targets, then the unused codes of the
+--             pools
 --     input:  t, needle, rest, member, constants, rule, generation, N, why it
 --             cannot be drawn ("": it can), e, R_p, degraded (0 or 1), { day,
 --             week, month }, person, base, width, draws, targets or nil
@@ -581,7 +582,7 @@ local function pools_empty(g, rule, keys)
         local pool, stock = rows[i + 3], rows[i + 1]
 
         if pool ~= '' and (stock < 0 or g[count_at(g, rows[i])] < stock)
-           and not (among(pool, keys, 8) and call('EXISTS', pool) == 1)
+           and not (among(pool, keys, 9) and call('EXISTS', pool) == 1)
         then
             return true
         end
@@ -670,6 +671,10 @@ local function play(keys, t, needle, rest, member, constants, blob,
 
     if not other and period_past(st, rule[LIMITS], periods) then
         other = 'Rt' .. fmt('%.0f', clock())
+    end
+
+    if not other and st[PLAYED] == 0 and gone(keys[8], person) then
+        other = 'Enot_eligible'
     end
 
     other = other or reserve(c, rule, slot, st, periods)

@@ -457,7 +457,8 @@ ngx_http_loyalty_play_keys(ngx_http_loyalty_member_ctx_t *ctx,
         || ngx_http_loyalty_call_key(call, "%V:l:%L", tag, chunk)
            == NGX_ERROR
         || ngx_http_loyalty_call_key(call, "%V:l:%L", tag, chunk + 1)
-           == NGX_ERROR)
+           == NGX_ERROR
+        || ngx_http_loyalty_call_key(call, "%V:gone", tag) == NGX_ERROR)
     {
         return NGX_ERROR;
     }

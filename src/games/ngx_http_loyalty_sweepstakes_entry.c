@@ -552,6 +552,8 @@ ngx_http_loyalty_entry_target(ngx_http_loyalty_campaign_t *campaign,
            == NGX_ERROR
         || ngx_http_loyalty_call_key(call, "%V:e:%L", &campaign->tag,
                                      chunk + 1)
+           == NGX_ERROR
+        || ngx_http_loyalty_call_key(call, "%V:gone", &campaign->tag)
            == NGX_ERROR)
     {
         return NGX_ERROR;

@@ -5,7 +5,7 @@
 --
 -- enter_@H@
 --     keys:   member, overflow, feed, aliases; then those of the target:
---             state, entries N, entries N + 1
+--             state, entries N, entries N + 1, gone
 --     input:  now, needle, rest, member, constants, target, tickets, method,
 --             id (what entry_commit commits to; "" for the record's own id)
 --     output: "N" or "D", hashes, record; or "E" and a code
@@ -131,6 +131,13 @@ local function entered(c, slot)
 end
 
 
+-- whether the member was erased after having entered
+
+local function barred(c, t, st)
+    return #st[8] == 0 and gone(c.keys[t[2] + 3], t[4])
+end
+
+
 -- the limit that n more tickets would pass: its unit, or nil
 
 local function reserve(st, g, t, n)
@@ -186,7 +193,7 @@ granting[TICKETS] = function(c, h, n)
     local slot = slot_of(c, h)
     local st = entered(c, slot)
 
-    if reserve(st, g, t, n) then
+    if barred(c, t, st) or reserve(st, g, t, n) then
         return 0, 0
     end
 
@@ -270,6 +277,11 @@ local function ask(keys, now, needle, rest, member, constants, t, n, method,
 
     local slot = slot_of(c, t[1])
     local st = entered(c, slot)
+
+    if barred(c, t, st) then
+        return 'Enot_eligible'
+    end
+
     local unit = reserve(st, g, t, n)
 
     if unit then

@@ -25,6 +25,10 @@ ngx_int_t ngx_http_loyalty_admin_identity(ngx_http_loyalty_member_ctx_t *ctx);
 ngx_int_t ngx_http_loyalty_admin_body(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_str_t *body);
 
+/* NGX_DECLINED: ctx is about the member that the path names; else it has been
+   answered */
+ngx_int_t ngx_http_loyalty_admin_known(ngx_http_loyalty_member_ctx_t *ctx);
+
 /*
  * A change that is no member's goes to the program's feed, with its actor,
  * before it is made: then() makes it.  what is a word such as "pause",

@@ -1,5 +1,5 @@
 /*
- * The admin API on one member: looking, correcting, giving, forgetting.
+ * The admin API on one member: looking, correcting, giving.
  */
 
 #include "ngx_http_loyalty_admin.h"
@@ -26,8 +26,6 @@ typedef struct {
 } ngx_http_loyalty_change_t;
 
 
-static ngx_int_t ngx_http_loyalty_admin_known(
-    ngx_http_loyalty_member_ctx_t *ctx);
 static ngx_int_t ngx_http_loyalty_admin_member_reply(
     ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
 static ngx_int_t ngx_http_loyalty_admin_export_me(
@@ -35,8 +33,6 @@ static ngx_int_t ngx_http_loyalty_admin_export_me(
 static ngx_int_t ngx_http_loyalty_admin_export_page(
     ngx_http_loyalty_member_ctx_t *ctx, int64_t before);
 static ngx_int_t ngx_http_loyalty_admin_export_reply(
-    ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
-static ngx_int_t ngx_http_loyalty_admin_erased(
     ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
 static ngx_int_t ngx_http_loyalty_admin_change(
     ngx_http_loyalty_member_ctx_t *ctx,
@@ -89,9 +85,7 @@ static const ngx_http_loyalty_fields_t  ngx_http_loyalty_grant_fields[] = {
 };
 
 
-/* NGX_DECLINED: ctx is about the member that the path names */
-
-static ngx_int_t
+ngx_int_t
 ngx_http_loyalty_admin_known(ngx_http_loyalty_member_ctx_t *ctx)
 {
     switch (ngx_http_loyalty_member_is(ctx, &ctx->name)) {
@@ -287,58 +281,6 @@ ngx_http_loyalty_admin_export_reply(ngx_http_loyalty_member_ctx_t *ctx,
                                   NGX_HTTP_LOYALTY_P_NONE);
 
     return ngx_http_loyalty_send(ctx->request, NGX_HTTP_OK, &type, out);
-}
-
-
-ngx_int_t
-ngx_http_loyalty_admin_erase(ngx_http_loyalty_member_ctx_t *ctx)
-{
-    u_char         buf[NGX_HTTP_LOYALTY_ACTOR + 32];
-    ngx_int_t      rc;
-    ngx_str_t      arg;
-    loyalty_mpw_t  w;
-
-    rc = ngx_http_loyalty_admin_known(ctx);
-
-    if (rc != NGX_DECLINED) {
-        return rc;
-    }
-
-    loyalty_mpw_init(&w, buf, sizeof(buf));
-    loyalty_mpw_int(&w, ctx->program->feed_max);
-    loyalty_mpw_str(&w, ctx->actor.data, ctx->actor.len);
-
-    arg.data = buf;
-    arg.len = w.pos - w.start;
-
-    return ngx_http_loyalty_member_call(ctx, NGX_HTTP_LOYALTY_FN_ERASE, 4,
-                                        ctx->keys, &arg,
-                                        ngx_http_loyalty_admin_erased);
-}
-
-
-static ngx_int_t
-ngx_http_loyalty_admin_erased(ngx_http_loyalty_member_ctx_t *ctx,
-    ngx_http_loyalty_reply_t *reply)
-{
-    loyalty_out_t  out;
-
-    if (reply->array || reply->n != 1 || reply->values[0].len != 1) {
-        return ngx_http_loyalty_member_damaged(ctx);
-    }
-
-    if (reply->values[0].data[0] != '1') {
-        return ngx_http_loyalty_member_problem(ctx,
-                                  NGX_HTTP_LOYALTY_P_UNKNOWN_MEMBER, NULL);
-    }
-
-    ngx_http_loyalty_out_pool(&out, ctx->request->pool, 256);
-
-    loyalty_out_lit(&out, "{\"member\":");
-    loyalty_out_str(&out, ctx->member.data, ctx->member.len);
-    loyalty_out_lit(&out, ",\"erased\":true}");
-
-    return ngx_http_loyalty_member_send(ctx, &out);
 }
 
 

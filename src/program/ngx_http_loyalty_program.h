@@ -204,15 +204,17 @@ typedef struct {
 
 
 /*
- * The keys of one call: a member's four, then those of the games that are
- * its targets.
+ * The keys of one call: a member's four, those of the games that are its
+ * targets, and those of a game that is played and of its pools of codes.
  */
 
 #define NGX_HTTP_LOYALTY_TARGETS      16
 #define NGX_HTTP_LOYALTY_TARGET_KEYS  4
-#define NGX_HTTP_LOYALTY_GAME_KEY     256         /* bytes of one at most */
+#define NGX_HTTP_LOYALTY_PLAY_KEYS    12
+#define NGX_HTTP_LOYALTY_GAME_KEY     192         /* bytes of one at most */
 #define NGX_HTTP_LOYALTY_CALL_KEYS                                            \
-    (4 + NGX_HTTP_LOYALTY_TARGETS * NGX_HTTP_LOYALTY_TARGET_KEYS)
+    (4 + NGX_HTTP_LOYALTY_TARGETS * NGX_HTTP_LOYALTY_TARGET_KEYS              \
+     + NGX_HTTP_LOYALTY_PLAY_KEYS)
 
 typedef struct {
     ngx_uint_t                    partition;      /* of the member */

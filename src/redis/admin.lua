@@ -13,8 +13,9 @@
 --             amount, target or nil, actor, reason
 --     output: the same
 -- erase_@H@: forgets a member
---     keys:   member, overflow, feed, aliases
---     input:  feed_max, actor
+--     keys:   member, overflow, feed, aliases; then gone of campaigns that
+--             go on
+--     input:  feed_max, actor, { hash of a game, person, ... } of these
 --     output: 1, or 0 for a member never seen
 -- note_@H@: a change that is no member's, on the feed before it is made
 --     keys:   the program's own feed
@@ -87,9 +88,10 @@ local function grant_award(keys, now, needle, rest, member, constants, kind,
 end
 
 
--- the id's bytes in the aliases; feed lines then point at zeros
+-- The id's bytes in the aliases; feed lines then point at zeros.  Who has
+-- taken part in a campaign that goes on does not begin it anew.
 
-local function erase(keys, feed_max, actor)
+local function erase(keys, feed_max, actor, games)
     local raw = call('GET', keys[1])
 
     if not raw then
@@ -99,6 +101,14 @@ local function erase(keys, feed_max, actor)
     local c = work
 
     load(c, raw)
+
+    for i = 1, #games, 2 do
+        local slot = c.slot_index[games[i]]
+
+        if slot and c.states[slot] then
+            call('SADD', keys[4 + (i + 1) / 2], games[i + 1])
+        end
+    end
 
     local n = byte(call('GETRANGE', keys[4], c.alias, c.alias))
 

@@ -329,6 +329,7 @@ sub play {
         my $reply = $engine->call('play', [
             $engine->keys_of($member), "$self->{tag}:s",
             "$self->{tag}:l:$chunk", "$self->{tag}:l:" . ($chunk + 1),
+            "$self->{tag}:gone",
             @{ $opt{keys} // [] },
         ], [
             $t, \("\x11\x01" . $id), $engine->rest($t, $opt{fp} // ''),

@@ -97,8 +97,8 @@ sub rule {
 sub game_keys {
     my ($self) = @_;
 
-    return ($self->key('s'), map { $self->key("e:$_") }
-            $self->{chunk}, $self->{chunk} + 1);
+    return ($self->key('s'), (map { $self->key("e:$_") }
+            $self->{chunk}, $self->{chunk} + 1), $self->key('gone'));
 }
 
 
