@@ -169,7 +169,7 @@ refused("$program\ninstant_win s { draw odds; open 2026-12-24T00:00:00+01:00;\n"
         . "close 2026-12-23T23:00:00Z; $prize }", 3,
         'closes when it opens or before');
 refused("$program\ninstant_win s { draw odds; open 2026-12-24T00:00:00+01:00;\n"
-        . "close 2126-12-24T00:00:00Z; $prize }", 3, 'lasts too long');
+        . "close 2126-12-24T00:00:00Z; $prize }", 3, 'lasts too long.*3472 days');
 refused("$program\nsweepstakes s { $dates prize mug { odds 1/2; stock 1; } }",
         2, 'prize "mug" of a sweepstakes has "odds"');
 refused("$program\nsweepstakes s { $dates prize mug { award points 1; } }",

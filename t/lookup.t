@@ -376,6 +376,17 @@ for my $server (
     ok($ok, $server) or diag($out);
 }
 
+for (['20', qr/\[warn\].*lets a request wait for Redis for 20 s: .*conf:\d+$/m],
+     ['20ms', qr/^(?!.*\[warn\])/s])
+{
+    my ($timeout, $want) = @$_;
+    my ($ok, $out) = check("loyalty_lookup shop member=\$arg_m "
+                           . "timeout=$timeout;");
+
+    ok($ok, "timeout=$timeout");
+    like($out, $want, "timeout=$timeout: what is said of it");
+}
+
 for (
     ['loyalty_lookup shoe member=$arg_m;',
      qr/unknown program "shoe" in "loyalty_lookup".*nginx\.conf:\d+/],

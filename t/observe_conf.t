@@ -185,6 +185,25 @@ bad('a spool that is too deep', qr/too long a path of the spool/, '',
 bad('two spools', qr/is duplicate/, '',
     'loyalty_spool path=a max=1g; loyalty_spool path=b max=1g;');
 
+# what nothing listens to
+{
+    local $program = 'loyalty_program shop { redis 127.0.0.1:1; wallet points;
+        earn visit points 1;
+        challenge c { on purchase; goal 1; opens_on offer; window 1d; }
+        streak s { on review; every day; } }';
+
+    for my $type (qw(visit purchase offer review)) {
+        my ($ok, $out) = check("loyalty_observe shop $type $names;");
+        ok($ok && $out !~ /warn/, "a rule listens to $type") or diag($out);
+    }
+
+    my ($ok, $out) = check("loyalty_observe shop purchsae $names;");
+    ok($ok, 'no rule need listen');
+    like($out, qr/\[warn\].*no rule of loyalty_program "shop" listens to (?#
+        )"purchsae", which is observed in \S+nginx.conf:\d+$/m,
+        'but that is told');
+}
+
 # many $variables in the rules
 {
     local $program = 'loyalty_program shop { redis 127.0.0.1:1; wallet p; '

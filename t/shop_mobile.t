@@ -194,8 +194,9 @@ $r = post($eve, '/rewards/free_coffee/redemptions', undef, 'coffee');
 is($r->json->{code}, 'CUP-1', 'a coffee');
 is(post($eve, '/rewards/free_coffee/redemptions', undef, 'coffee')->body,
    $r->body, 'once');
-is(post($eve, '/rewards/free_coffee/redemptions')->code, 'limit_reached',
-   'a day');
+$r = post($eve, '/rewards/free_coffee/redemptions');
+is($r->code, 'limit_reached', 'a day');
+is($r->json->{title}, 'A limit is reached', 'and is told so');
 is(balance($eve), 80, 'for 20 points');
 
 is(operate('/games/scratch/pause', '{}')->{state}, 'paused', 'a pause');

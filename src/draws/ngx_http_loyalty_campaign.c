@@ -274,10 +274,12 @@ ngx_http_loyalty_campaign_clock(ngx_conf_t *cf,
         ngx_http_loyalty_conf_error(cf, &campaign->close_place,
                                     "%V lasts too long, or opens before "
                                     "2023-08-23T15:09:27Z: at most %d epochs "
-                                    "of %uDs are expected",
+                                    "of %uDs, which are %d days, are expected",
                                     &campaign->rule->reason,
                                     NGX_HTTP_LOYALTY_EPOCHS,
-                                    campaign->length / 1000);
+                                    campaign->length / 1000,
+                                    (int) ((int64_t) NGX_HTTP_LOYALTY_EPOCHS
+                                           * campaign->length / 86400000));
         return NGX_ERROR;
     }
 

@@ -6,6 +6,7 @@
 
 
 #define NGX_HTTP_LOYALTY_LOOKUP_DEFAULT  20       /* timeout, ms */
+#define NGX_HTTP_LOYALTY_LOOKUP_LONG     5000     /* more likely a mistake */
 #define NGX_HTTP_LOYALTY_LOOKUP_MOST     60000    /* of it, and in a cache */
 
 
@@ -79,6 +80,13 @@ ngx_http_loyalty_lookup_directive(ngx_conf_t *cf, ngx_command_t *cmd,
         default: /* NGX_ERROR */
             return NGX_CONF_ERROR;
         }
+    }
+
+    if (lookup->timeout >= NGX_HTTP_LOYALTY_LOOKUP_LONG) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "\"loyalty_lookup\" lets a request wait for Redis "
+                           "for %M s: \"timeout=20ms\" would be milliseconds",
+                           lookup->timeout / 1000);
     }
 
     lcf->lookup = lookup;

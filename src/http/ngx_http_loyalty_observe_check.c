@@ -16,6 +16,8 @@
 
 static ngx_int_t ngx_http_loyalty_observe_resolve(ngx_conf_t *cf,
     ngx_http_loyalty_observe_t *rule);
+static void ngx_http_loyalty_observe_heard(ngx_conf_t *cf,
+    ngx_http_loyalty_observe_t *rule);
 static ngx_int_t ngx_http_loyalty_observe_constants(ngx_conf_t *cf,
     ngx_http_loyalty_observe_t *rule);
 static ngx_int_t ngx_http_loyalty_observe_variables(ngx_conf_t *cf,
@@ -83,6 +85,8 @@ ngx_http_loyalty_observe_resolve(ngx_conf_t *cf,
         return NGX_ERROR;
     }
 
+    ngx_http_loyalty_observe_heard(cf, rule);
+
     if (ngx_http_loyalty_observe_constants(cf, rule) != NGX_OK
         || ngx_http_loyalty_observe_variables(cf, rule) != NGX_OK)
     {
@@ -90,6 +94,36 @@ ngx_http_loyalty_observe_resolve(ngx_conf_t *cf,
     }
 
     return ngx_http_loyalty_observe_captures(cf, rule);
+}
+
+
+/* what nothing listens to is only remembered: more likely it is misspelt */
+
+static void
+ngx_http_loyalty_observe_heard(ngx_conf_t *cf,
+    ngx_http_loyalty_observe_t *rule)
+{
+    ngx_uint_t                     i, n;
+    ngx_http_loyalty_rule_t      **one;
+    ngx_http_loyalty_listener_t   *listener;
+
+    one = rule->program->rules.elts;
+
+    for (i = 0; i < rule->program->rules.nelts; i++) {
+
+        listener = one[i]->listeners.elts;
+
+        for (n = 0; n < one[i]->listeners.nelts; n++) {
+            if (ngx_http_loyalty_observe_same(&listener[n].type, &rule->type)) {
+                return;
+            }
+        }
+    }
+
+    ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                  "no rule of loyalty_program \"%V\" listens to \"%V\", "
+                  "which is observed in %s:%ui", &rule->name, &rule->type,
+                  rule->place.file, rule->place.line);
 }
 
 

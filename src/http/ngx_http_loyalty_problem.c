@@ -91,7 +91,7 @@ ngx_http_loyalty_problem_t  ngx_http_loyalty_problems[] = {
       ngx_string("The event has less left than is to be reversed"), 0 },
 
     { ngx_string("limit_reached"), 409,
-      ngx_string("A number would grow beyond its limit"), 0 },
+      ngx_string("A limit is reached"), 0 },
 
     { ngx_string("insufficient_balance"), 409,
       ngx_string("The member has less than this costs"), 0 },

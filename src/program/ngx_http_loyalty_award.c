@@ -229,8 +229,8 @@ ngx_http_loyalty_award_resolve(ngx_conf_t *cf,
     if (award->target == NULL) {
         ngx_http_loyalty_conf_error(cf, &award->place,
                                     "unknown name \"%V\" in an award of "
-                                    "%s: loyalty_program \"%V\" has no "
-                                    "such game", &award->name,
+                                    "%s: loyalty_program \"%V\" has none "
+                                    "of this name", &award->name,
                                     ngx_http_loyalty_award_words
                                         [award->kind - 2].word.data,
                                     &program->name);
