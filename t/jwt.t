@@ -390,7 +390,7 @@ for (
 
 my ($ok, $out) = Loyalty::Test->check(program => 'wallet points;',
     server => 'location / { return 200 $loyalty_jwt_sub; }');
-like($out, qr/"loyalty_jwt_sub" is used, and there is no "loyalty_jwt"/,
+like($out, qr/"loyalty_jwt_sub" is used, and there is no "loyalty_jwt" in .*nginx\.conf:\d/,
      'variables without a loyalty_jwt');
 
 

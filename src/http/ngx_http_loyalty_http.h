@@ -73,6 +73,11 @@ ngx_http_loyalty_program_t *ngx_http_loyalty_program_find(
 ngx_int_t ngx_http_loyalty_file_read(ngx_conf_t *cf, ngx_str_t *name,
     size_t max, ngx_str_t *text);
 
+/* place.c: where $name is used, of an error that is found when all is read;
+   NGX_DECLINED: nobody knows, place is where http {} ends */
+ngx_int_t ngx_http_loyalty_variable_place(ngx_conf_t *cf, ngx_str_t *name,
+    ngx_http_loyalty_place_t *place);
+
 
 /*
  * Problems (RFC 9457): one table of code, status and title in problem.c;

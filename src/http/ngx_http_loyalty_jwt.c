@@ -202,6 +202,7 @@ ngx_http_loyalty_jwt_variables_used(ngx_conf_t *cf)
     size_t                        len;
     ngx_uint_t                    i;
     ngx_http_variable_t          *var;
+    ngx_http_loyalty_place_t      place;
     ngx_http_core_main_conf_t    *cmcf;
     ngx_http_loyalty_jwt_main_t  *jmcf;
 
@@ -223,9 +224,11 @@ ngx_http_loyalty_jwt_variables_used(ngx_conf_t *cf)
             && ngx_memcmp(var[i].name.data, NGX_HTTP_LOYALTY_JWT_PREFIX, len)
                == 0)
         {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "variable \"%V\" is used, and there is no "
-                          "\"loyalty_jwt\"", &var[i].name);
+            (void) ngx_http_loyalty_variable_place(cf, &var[i].name, &place);
+            ngx_http_loyalty_conf_error(cf, &place,
+                                        "variable \"%V\" is used, and there "
+                                        "is no \"loyalty_jwt\"",
+                                        &var[i].name);
             return NGX_ERROR;
         }
     }

@@ -43,6 +43,8 @@ static ngx_http_loyalty_rule_t *ngx_http_loyalty_lookup_rule_of(
     ngx_http_loyalty_program_t *program, ngx_str_t *variable, ngx_uint_t *n);
 static ngx_int_t ngx_http_loyalty_lookup_variable_check(ngx_conf_t *cf,
     ngx_array_t *lookups, ngx_str_t *name);
+static void ngx_http_loyalty_lookup_place(ngx_conf_t *cf,
+    ngx_array_t *lookups, ngx_str_t *name, ngx_http_loyalty_place_t *place);
 static ngx_uint_t ngx_http_loyalty_lookup_known(
     ngx_http_loyalty_program_t *program, ngx_str_t *name, ngx_uint_t *ours);
 
@@ -562,6 +564,7 @@ ngx_http_loyalty_lookup_variable_check(ngx_conf_t *cf, ngx_array_t *lookups,
     ngx_str_t *name)
 {
     ngx_uint_t                   i, n, ours;
+    ngx_http_loyalty_place_t     place;
     ngx_http_loyalty_lookup_t  **lookup;
 
     ours = 0;
@@ -576,10 +579,11 @@ ngx_http_loyalty_lookup_variable_check(ngx_conf_t *cf, ngx_array_t *lookups,
         }
 
         if (n > 1) {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "variable \"%V\" is used, and stands for several "
-                          "names in loyalty program \"%V\"", name,
-                          &lookup[i]->name);
+            ngx_http_loyalty_lookup_place(cf, lookups, name, &place);
+            ngx_http_loyalty_conf_error(cf, &place,
+                                        "variable \"%V\" is used, and stands "
+                                        "for several names in loyalty program "
+                                        "\"%V\"", name, &lookup[i]->name);
             return NGX_ERROR;
         }
     }
@@ -592,11 +596,30 @@ ngx_http_loyalty_lookup_variable_check(ngx_conf_t *cf, ngx_array_t *lookups,
         return NGX_OK;
     }
 
-    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                  "variable \"%V\" is used, and no program that a "
-                  "\"loyalty_lookup\" names has anything to show in it", name);
+    ngx_http_loyalty_lookup_place(cf, lookups, name, &place);
+    ngx_http_loyalty_conf_error(cf, &place,
+                                "variable \"%V\" is used, and no program that "
+                                "a \"loyalty_lookup\" names has anything to "
+                                "show in it", name);
 
     return NGX_ERROR;
+}
+
+
+/* where it is used, or else a lookup whose program it is not of */
+
+static void
+ngx_http_loyalty_lookup_place(ngx_conf_t *cf, ngx_array_t *lookups,
+    ngx_str_t *name, ngx_http_loyalty_place_t *place)
+{
+    ngx_http_loyalty_lookup_t  **lookup;
+
+    if (ngx_http_loyalty_variable_place(cf, name, place) != NGX_OK
+        && lookups->nelts)
+    {
+        lookup = lookups->elts;
+        *place = lookup[0]->place;
+    }
 }
 
 
