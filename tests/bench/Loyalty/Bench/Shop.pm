@@ -1,12 +1,15 @@
 package Loyalty::Bench::Shop;
 
-# A shop behind nginx, observed and not: what its visitors notice of that, with
-# Redis there, stalled, and gone.
+# A shop behind nginx, observed and not, with a lookup and without: what its
+# visitors notice of that, with Redis there, stalled, and gone.
 #
 #     my $shop = Loyalty::Bench::Shop->new($bench);
-#     my %p99 = $shop->measure('slow');     # a backend of 20 ms, or 'fast'
-#         # there => { plain => [ms, ...], seen => [ms, ...] }, stalled, gone
+#     my %p99 = $shop->measure('slow', 'seen');
+#         # a backend of 20 ms, or 'fast'; loyalty_observe, or with 'known'
+#         # loyalty_lookup
+#         # there => { plain => [ms, ...], with => [ms, ...] }, stalled, gone
 #     $shop->{rate}     requests a second, half of what both can
+#     $shop->{found}    which part of the lookups Redis answered in time, there
 #     $shop->{missing}  why it cannot be measured here
 #
 # Requests are due at equal distances, each is a purchase of its own. When all
@@ -26,7 +29,7 @@ my $PAGE = 'thank you ' x 100;
 
 sub new {
     my ($class, $bench, %arg) = @_;
-    my $self = bless { bench => $bench, rounds => 3, next => 1, seen => 0,
+    my $self = bless { bench => $bench, rounds => 3, next => 1, seen => 0, known => 0,
                        %arg }, $class;
     my ($modules) = grep { -e "$_/ngx_http_lua_module.so" }
                     qw(/usr/lib/nginx/modules /usr/share/nginx/modules);
@@ -86,6 +89,15 @@ END2
     }
 
     server {
+        listen 127.0.0.1:%%PORT_known%%;
+        location / {
+            loyalty_lookup shop member=\$arg_m;
+            proxy_set_header X-Points \$loyalty_balance_points;
+            proxy_pass http://back;
+        }
+    }
+
+    server {
         listen 127.0.0.1:%%PORT_seen%%;
         location / {
             proxy_pass http://back;
@@ -102,30 +114,33 @@ END
 
 
 sub measure {
-    my ($self, $backend) = @_;
+    my ($self, $backend, $with) = @_;
     my $bench = $self->{bench};
     my %p99;
 
     $bench->reset('everysec');
 
-    $self->{rate} = int($self->most($backend) / 2);
+    $self->{rate} = int($self->most($backend, $with) / 2);
 
     for my $state (@STATES) {
         $self->redis($state);
 
         for my $round (1 .. $self->{rounds}) {
-            for my $which ('plain', 'seen') {
+            for my $which ('plain', $with) {
                 my %run = $self->load($backend, $which,
                                       int($self->{rate} * $SECONDS),
                                       -r => $self->{rate});
 
-                push @{$p99{$state}{$which}}, $run{p99} / 1000;
+                push @{$p99{$state}{$which eq 'plain' ? 'plain' : 'with'}},
+                     $run{p99} / 1000;
                 $bench->say(sprintf 'shop, %s backend, Redis %s, %d/%d %-5s'
                     . ' %d requests/s, p99 %.2f ms', $backend, $state, $round,
                     $self->{rounds}, $which, $self->{rate},
                     $run{p99} / 1000);
             }
         }
+
+        $self->check_lookups if $with eq 'known' && $state eq 'there';
     }
 
     $self->redis('there');
@@ -135,17 +150,18 @@ sub measure {
 }
 
 
-# how much the plain one can answer, or the observed one answer and credit
+# how much the plain one can answer, or the other one answer and have credited
 sub most {
-    my ($self, $backend) = @_;
+    my ($self, $backend, $with) = @_;
     my $n = $backend eq 'slow' ? 4000 : 20000;
 
-    # both ways have been used
-    $self->load($backend, 'seen', 200);
+    # all ways have been used, and there are members
+    $self->load($backend, 'seen', $MEMBERS);
+    $self->load($backend, 'known', 200);
 
     my %plain = $self->load($backend, 'plain', $n);
     my $started = time;
-    $self->load($backend, 'seen', $n);
+    $self->load($backend, $with, $n);
     $self->check;
 
     my @rates = sort { $a <=> $b } $n / $plain{seconds},
@@ -160,7 +176,7 @@ sub load {
     my $first = $self->{next};
 
     $self->{next} += $n;
-    $self->{seen} += $n if $which eq 'seen';
+    $self->{$which} += $n if $which ne 'plain';
 
     my $file = $self->{bench}{work}->write('shop', map {
         "GET /$backend?m=" . $_ % $MEMBERS . "&o=$_ HTTP/1.1\r\n"
@@ -192,15 +208,36 @@ sub redis {
 }
 
 
+sub metrics {
+    my ($self) = @_;
+    my $page = $self->{front}->get('/metrics', port => 'seen')->body;
+
+    return $page =~ /^nginx_loyalty_(\w+)\{program="shop"
+                      (?:,status="ok")?\}\ (\d+)$/mgx;
+}
+
+
+sub check_lookups {
+    my ($self) = @_;
+    my %metrics = $self->metrics;
+
+    # on a machine that has more to do many are too late
+    die "$self->{known} lookups, of which $metrics{lookups_total} are ok\n"
+        if $metrics{lookups_total} < 0.5 * $self->{known};
+
+    $self->{found} = $metrics{lookups_total} / $self->{known};
+
+    return;
+}
+
+
 # each purchase that was seen has been decided, and none is left
 sub check {
     my ($self) = @_;
     my %metrics;
 
     $self->{front}->wait_for(sub {
-        my $page = $self->{front}->get('/metrics', port => 'seen')->body;
-
-        %metrics = $page =~ /^nginx_loyalty_(\w+)\{program="shop"\} (\d+)$/mg;
+        %metrics = $self->metrics;
 
         return $metrics{observed_credited_total}
                + $metrics{observed_duplicates_total} == $self->{seen};
