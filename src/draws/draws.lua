@@ -79,7 +79,7 @@ end
 -- limits, and repeat what the log already has.  Asked for those that have
 -- taken part in nothing yet.
 
-local function gone(key, person)
+local function was_erased(key, person)
     return call('SISMEMBER', key, person) == 1
 end
 

@@ -673,7 +673,7 @@ local function play(keys, t, needle, rest, member, constants, blob,
         other = 'Rt' .. fmt('%.0f', clock())
     end
 
-    if not other and st[PLAYED] == 0 and gone(keys[8], person) then
+    if not other and st[PLAYED] == 0 and was_erased(keys[8], person) then
         other = 'Enot_eligible'
     end
 

@@ -134,7 +134,7 @@ end
 -- whether the member was erased after having entered
 
 local function barred(c, t, st)
-    return #st[8] == 0 and gone(c.keys[t[2] + 3], t[4])
+    return #st[8] == 0 and was_erased(c.keys[t[2] + 3], t[4])
 end
 
 

@@ -218,7 +218,8 @@ sub _draws {
     for my $draw (@{$new->{draws}}) {
         my $was = $old{$draw->{cid}};
         my $name = "$draw->{game} $draw->{name}";
-        my $version = $old->{registered}{$draw->{cid}} // 0;
+        my $registered = $old->{registered}{$draw->{cid}};
+        my $version = $registered ? $registered->{version} : 0;
 
         if ($draw->{version} < $version) {
             push @found, [ 1, "$name has version $draw->{version}, and "
@@ -231,15 +232,16 @@ sub _draws {
                 . ' is registered: version ' . ($version + 1) . ' comes '
                 . 'next' ];
 
-        } elsif ($draw->{version} == $version && $was
-                 && $was->{version} == $version && _changed($draw, $was))
+        } elsif ($draw->{version} == $version
+                 && _changed($draw, $registered))
         {
-            push @found, [ 1, "$name has other " . _changed($draw, $was)
+            push @found, [ 1, "$name has other "
+                . _changed($draw, $registered)
                 . ' than version ' . $version . ', which is registered: write '
                 . '"version ' . ($version + 1) . ';" or it would answer '
                 . 'rules_changed' ];
 
-        } elsif (!$was) {
+        } elsif (!$was && !$registered) {
             push @found, [ 0, "$name is a new campaign" ];
 
         } elsif ($draw->{version} > $version) {
