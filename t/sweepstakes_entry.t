@@ -262,7 +262,8 @@ is_deeply([map { [@$_{qw(first tickets method flags)}] } @all[-2, -1]],
           [[43, 5, 3, 0], [48, 2, 3, 0]], 'two records, method 3');
 
 $r = $t->event({ id => 'v', member => 'dora', type => 'visit' })->json;
-is_deeply([map { $_->{type} } @{ $r->{effects} }], ['streak'],
+is_deeply([map { $_->{type} } @{ $r->{effects} }],
+          ['streak', 'tickets_refused'],
           'nothing of what is not open, and the event counts');
 
 $r = $t->reversal('big', { id => 'back', member => 'dora' })->json;

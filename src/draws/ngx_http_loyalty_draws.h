@@ -258,6 +258,15 @@ ngx_int_t ngx_http_loyalty_campaign_ready(
     ngx_http_loyalty_campaign_t *campaign, ngx_http_loyalty_waiter_t *waiter,
     ngx_http_loyalty_problem_e *problem, ngx_str_t *detail);
 
+/*
+ * The same for an award, which nobody is there to wait for.  NGX_AGAIN: as
+ * long as it is not known, nothing is to be decided.  NGX_DECLINED: it has
+ * been stopped, *problem says why, and the rest goes on.
+ */
+ngx_int_t ngx_http_loyalty_campaign_awards(
+    ngx_http_loyalty_campaign_t *campaign,
+    ngx_http_loyalty_problem_e *problem);
+
 /* the request has gone */
 void ngx_http_loyalty_campaign_forget(ngx_http_loyalty_waiter_t *waiter);
 

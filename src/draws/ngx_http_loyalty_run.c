@@ -16,6 +16,8 @@
 static void ngx_http_loyalty_run_answered(void *data,
     ngx_http_loyalty_status_e status, ngx_http_loyalty_reply_t *reply);
 static void ngx_http_loyalty_run_retry(ngx_event_t *ev);
+static ngx_http_loyalty_problem_e ngx_http_loyalty_run_problem(
+    ngx_http_loyalty_run_t *run);
 
 
 ngx_http_loyalty_run_t *
@@ -304,15 +306,62 @@ ngx_http_loyalty_campaign_ready(ngx_http_loyalty_campaign_t *campaign,
         return NGX_AGAIN;
     }
 
-    *problem = (run->state == NGX_HTTP_LOYALTY_RUN_CHANGED
-                || run->state == NGX_HTTP_LOYALTY_RUN_SECRET)
-               ? NGX_HTTP_LOYALTY_P_RULES_CHANGED
-               : (run->state == NGX_HTTP_LOYALTY_RUN_STALE)
-                 ? NGX_HTTP_LOYALTY_P_STALE_CONFIGURATION
-                 : NGX_HTTP_LOYALTY_P_UNAVAILABLE;
+    *problem = ngx_http_loyalty_run_problem(run);
 
     detail->data = run->detail;
     detail->len = run->len;
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_http_loyalty_problem_e
+ngx_http_loyalty_run_problem(ngx_http_loyalty_run_t *run)
+{
+    switch (run->state) {
+
+    case NGX_HTTP_LOYALTY_RUN_CHANGED:
+    case NGX_HTTP_LOYALTY_RUN_SECRET:
+        return NGX_HTTP_LOYALTY_P_RULES_CHANGED;
+
+    case NGX_HTTP_LOYALTY_RUN_STALE:
+        return NGX_HTTP_LOYALTY_P_STALE_CONFIGURATION;
+
+    default:
+        return NGX_HTTP_LOYALTY_P_UNAVAILABLE;
+    }
+}
+
+
+ngx_int_t
+ngx_http_loyalty_campaign_awards(ngx_http_loyalty_campaign_t *campaign,
+    ngx_http_loyalty_problem_e *problem)
+{
+    ngx_int_t                rc;
+    ngx_str_t                detail;
+    ngx_http_loyalty_run_t  *run;
+
+    run = campaign->run;
+
+    if (run == NULL) {
+        return NGX_AGAIN;
+    }
+
+    rc = ngx_http_loyalty_campaign_ready(campaign, NULL, problem, &detail);
+
+    if (rc == NGX_OK) {
+        return NGX_OK;
+    }
+
+    /* while Redis is asked again, what was heard before holds */
+
+    if (run->state == NGX_HTTP_LOYALTY_RUN_NEW
+        || run->state == NGX_HTTP_LOYALTY_RUN_READY)
+    {
+        return NGX_AGAIN;
+    }
+
+    *problem = ngx_http_loyalty_run_problem(run);
 
     return NGX_DECLINED;
 }

@@ -648,6 +648,11 @@ ngx_http_loyalty_play_answer(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_http_loyalty_campaign_saw(&play->icf->campaign,
                                   (int64_t) rec.seq + 1);
 
+    if (value->data[0] == 'N') {
+        ngx_http_loyalty_awarded(ctx->program, &record, &ctx->member,
+                                 ctx->request->connection->log);
+    }
+
     if (rec.mode == LOYALTY_MODE_MOMENTS
         && (rec.status & ~LOYALTY_DEGRADED) == LOYALTY_WIN)
     {

@@ -40,6 +40,8 @@ static ngx_int_t ngx_http_loyalty_sweepstakes_blob(ngx_conf_t *cf,
 static ngx_int_t ngx_http_loyalty_sweepstakes_effect(
     ngx_http_loyalty_program_t *program, ngx_http_loyalty_rule_t *rule,
     ngx_str_t *name, ngx_uint_t kind, loyalty_mpr_t *r, loyalty_out_t *out);
+static ngx_int_t ngx_http_loyalty_sweepstakes_refused(ngx_str_t *name,
+    loyalty_mpr_t *r, loyalty_out_t *out);
 static ngx_int_t ngx_http_loyalty_sweepstakes_view(
     ngx_http_loyalty_program_t *program, ngx_http_loyalty_rule_t *rule,
     loyalty_head_t *head, loyalty_mpr_t *state, int64_t now,
@@ -380,6 +382,10 @@ ngx_http_loyalty_sweepstakes_effect(ngx_http_loyalty_program_t *program,
 {
     int64_t  seq, first, n;
 
+    if (kind == NGX_HTTP_LOYALTY_ENTRY_REFUSED) {
+        return ngx_http_loyalty_sweepstakes_refused(name, r, out);
+    }
+
     if (loyalty_mpr_int(r, &seq) != 0
         || loyalty_mpr_int(r, &first) != 0
         || loyalty_mpr_int(r, &n) != 0)
@@ -393,6 +399,34 @@ ngx_http_loyalty_sweepstakes_effect(ngx_http_loyalty_program_t *program,
     loyalty_out_int(out, first);
     loyalty_out_lit(out, ",\"count\":");
     loyalty_out_int(out, kind == NGX_HTTP_LOYALTY_ENTRY_VOIDED ? -n : n);
+    loyalty_out_lit(out, "}");
+
+    return NGX_OK;
+}
+
+
+/* tickets that an award did not bring */
+
+static ngx_int_t
+ngx_http_loyalty_sweepstakes_refused(ngx_str_t *name, loyalty_mpr_t *r,
+    loyalty_out_t *out)
+{
+    int64_t               n;
+    uint32_t              len;
+    const unsigned char  *reason;
+
+    if (loyalty_mpr_int(r, &n) != 0
+        || loyalty_mpr_str(r, &reason, &len) != 0)
+    {
+        return NGX_ERROR;
+    }
+
+    loyalty_out_lit(out, "{\"type\":\"tickets_refused\",\"sweepstakes\":");
+    loyalty_out_str(out, name->data, name->len);
+    loyalty_out_lit(out, ",\"count\":");
+    loyalty_out_int(out, n);
+    loyalty_out_lit(out, ",\"reason\":");
+    loyalty_out_str(out, reason, len);
     loyalty_out_lit(out, "}");
 
     return NGX_OK;

@@ -579,8 +579,8 @@ ngx_http_loyalty_entry_target(ngx_http_loyalty_campaign_t *campaign,
 
 /*
  * Of an event or a reversal.  A campaign that is stopped lets nobody enter,
- * and the event counts; one that this worker has yet to hear of makes it
- * wait, so that no award is lost.
+ * and the event counts; one that this worker has yet to hear of has it sent
+ * again, so that no award is lost.
  */
 
 ngx_int_t
@@ -590,22 +590,26 @@ ngx_http_loyalty_sweepstakes_target(ngx_http_loyalty_program_t *program,
 {
     u_char                        salt[LOYALTY_SALT];
     ngx_int_t                     rc;
-    ngx_str_t                     detail;
+    ngx_str_t                    *code;
     ngx_http_loyalty_problem_e    problem;
     ngx_http_loyalty_campaign_t  *campaign;
 
     campaign = rule->conf;
 
-    rc = ngx_http_loyalty_campaign_ready(campaign, NULL, &problem, &detail);
+    rc = ngx_http_loyalty_campaign_awards(campaign, &problem);
 
     if (rc == NGX_AGAIN) {
         return NGX_AGAIN;
     }
 
     if (rc != NGX_OK) {
-        loyalty_mpw_array(w, 2);
+        code = &ngx_http_loyalty_problems[problem].code;
+
+        loyalty_mpw_array(w, 4);
         loyalty_mpw_str(w, rule->hash, NGX_HTTP_LOYALTY_HASH);
         loyalty_mpw_int(w, 0);
+        loyalty_mpw_str(w, code->data, code->len);
+        loyalty_mpw_int(w, campaign->close);
 
         return NGX_OK;
     }

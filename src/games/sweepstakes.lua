@@ -12,8 +12,9 @@
 --
 -- A target is { hash, index of its first key, rule, person, entry_commit,
 -- entry salt, N, { day, week, month }, generation, 1 where the member may be
--- awarded tickets }; index 0: the node may not enter anybody now.  A rule is
--- { 5, hash, open, close, what a record begins with, cost, limits, eligible }.
+-- awarded tickets }; or { hash, 0, why, close }: the node has stopped the
+-- campaign.  A rule is { 5, hash, open, close, what a record begins with,
+-- cost, limits, eligible }.
 --
 -- state in the game's slot: as in draws.lua, then phase, tickets, how many of
 --         them were voided
@@ -176,24 +177,50 @@ local function enter(c, t, g, slot, st, n, method, id)
 end
 
 
+-- why an award has no tickets, or nil
+
+local function denied(c, t, g)
+    if not g then
+        return t[3]
+    end
+
+    local why = shut(g, t.rule, c.now)
+
+    if why then
+        return why
+    elseif clock() >= t.rule[4] + SKEW then
+        return 'closed'             -- and the leader is late to close
+    elseif t[10] ~= 1 or not eligible(c, t.rule[8]) then
+        return 'not_eligible'
+    end
+end
+
+
 -- An award: outside of open and close, paused or over a limit there are no
--- tickets, and the event counts all the same.
+-- tickets.  The event counts all the same, and its record says why.
 
 granting[TICKETS] = function(c, h, n)
     local t = c.targets[h]
     local g = t and game_of(c, t)
 
-    -- by both clocks: the leader may be late to close
-    if not g or t[10] ~= 1 or shut(g, t.rule, c.now)
-       or clock() >= t.rule[4] + SKEW or not eligible(c, t.rule[8])
-    then
-        return 0, 0
+    if not t or not g and t[2] > 0 then
+        return 0, 0                 -- c.failed: all of it is done anew
     end
 
     local slot = slot_of(c, h)
-    local st = entered(c, slot)
+    local why = denied(c, t, g)
+    local st = not why and entered(c, slot)
 
-    if barred(c, t, st) or reserve(st, g, t, n) then
+    if st then
+        why = barred(c, t, st) and 'not_eligible'
+              or reserve(st, g, t, n) and 'limit_reached'
+    end
+
+    if why then
+        local e, i = c.entries, c.n
+        e[i + 1], e[i + 2], e[i + 3], e[i + 4] = 21, slot, n, why
+        c.n = i + 4
+
         return 0, 0
     end
 
@@ -220,12 +247,17 @@ end
 
 
 -- Voids an entry, whoever entered it how; none after the close, and none
--- twice.
+-- twice.  What a node cannot void now keeps its event from being reversed.
 
 local function void(c, h, slot, seq, method)
     local t = c.targets[h]
     local g = t and game_of(c, t)
     local st = state_of(c, slot)
+
+    if t and t[2] == 0 and st and c.now < t[4] then
+        c.failed = t[3]
+        return
+    end
 
     if not g or not st or c.now >= t.rule[4] or g[PHASE] ~= OPEN then
         return

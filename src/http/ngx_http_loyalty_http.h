@@ -235,6 +235,11 @@ ngx_int_t ngx_http_loyalty_balances_json(ngx_http_loyalty_program_t *program,
     ngx_http_loyalty_record_t *record, loyalty_out_t *out);
 
 
+/* awarded.c: what a new record was awarded in vain is counted, and logged */
+void ngx_http_loyalty_awarded(ngx_http_loyalty_program_t *program,
+    ngx_http_loyalty_record_t *record, ngx_str_t *member, ngx_log_t *log);
+
+
 /* dump.c: sets program->dump, and shows it with nginx -T; from
    init_main_conf */
 ngx_int_t ngx_http_loyalty_dump(ngx_conf_t *cf,

@@ -231,6 +231,32 @@ static const ngx_http_loyalty_metric_t  ngx_http_loyalty_metrics_table[] = {
       "Failures to write or to read a file of the spool.", NULL, NULL,
       NGX_HTTP_LOYALTY_STAT_SPOOL_ERRORS },
 
+    { "awards_refused_total", "counter",
+      "Awards of tickets that brought none, by reason.",
+      "reason", "rules_changed",
+      NGX_HTTP_LOYALTY_STAT_AWARD_CHANGED },
+
+    { "awards_refused_total", "counter", NULL, "reason", "stale_configuration",
+      NGX_HTTP_LOYALTY_STAT_AWARD_STALE },
+
+    { "awards_refused_total", "counter", NULL, "reason", "unavailable",
+      NGX_HTTP_LOYALTY_STAT_AWARD_UNAVAILABLE },
+
+    { "awards_refused_total", "counter", NULL, "reason", "not_open",
+      NGX_HTTP_LOYALTY_STAT_AWARD_NOT_OPEN },
+
+    { "awards_refused_total", "counter", NULL, "reason", "closed",
+      NGX_HTTP_LOYALTY_STAT_AWARD_CLOSED },
+
+    { "awards_refused_total", "counter", NULL, "reason", "paused",
+      NGX_HTTP_LOYALTY_STAT_AWARD_PAUSED },
+
+    { "awards_refused_total", "counter", NULL, "reason", "not_eligible",
+      NGX_HTTP_LOYALTY_STAT_AWARD_NOT_ELIGIBLE },
+
+    { "awards_refused_total", "counter", NULL, "reason", "limit_reached",
+      NGX_HTTP_LOYALTY_STAT_AWARD_LIMIT },
+
     { "beacon_fetches_total", "counter",
       "Rounds that relays of the beacon were asked for.", NULL, NULL,
       NGX_HTTP_LOYALTY_STAT_BEACON_FETCHES },

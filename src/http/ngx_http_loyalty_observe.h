@@ -228,10 +228,16 @@ ngx_int_t ngx_http_loyalty_observed_send(ngx_http_loyalty_program_t *program,
     void *data, ngx_http_loyalty_op_t **op,
     ngx_http_loyalty_status_e *status, ngx_http_loyalty_refusal_e *refusal);
 
-/* what was said of an event: NGX_OK; NGX_DECLINED for that reason; NGX_ERROR:
-   what this version does not understand */
+/* what was said of an event: NGX_OK; NGX_DECLINED for that reason; NGX_AGAIN:
+   nothing, it has to be sent anew; NGX_ERROR: what this version does not
+   understand */
 ngx_int_t ngx_http_loyalty_observed_reply(ngx_http_loyalty_program_t *program,
     ngx_http_loyalty_reply_t *reply, ngx_http_loyalty_refusal_e *refusal);
+
+/* and what a new one was awarded in vain: it is counted, and logged */
+void ngx_http_loyalty_observed_awarded(ngx_http_loyalty_program_t *program,
+    loyalty_record_t *record, ngx_http_loyalty_reply_t *reply,
+    ngx_log_t *log);
 
 
 /* ---- backlog.c ---- */

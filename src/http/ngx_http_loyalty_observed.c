@@ -228,6 +228,7 @@ ngx_http_loyalty_observed_call(ngx_http_loyalty_program_t *program,
     ngx_http_loyalty_op_t **op, ngx_http_loyalty_status_e *status,
     ngx_http_loyalty_refusal_e *refusal)
 {
+    ngx_int_t                    rc;
     ngx_str_t                    arg;
     ngx_uint_t                   hits;
     loyalty_mpw_t                w;
@@ -247,8 +248,14 @@ ngx_http_loyalty_observed_call(ngx_http_loyalty_program_t *program,
     call = &scratch.call;
     loyalty_mpw_init(&w, scratch.buf, sizeof(scratch.buf));
 
-    if (ngx_http_loyalty_event_arg(program, event, &w, call, &hits) != NGX_OK)
-    {
+    rc = ngx_http_loyalty_event_arg(program, event, &w, call, &hits);
+
+    if (rc == NGX_AGAIN) {
+        *status = NGX_HTTP_LOYALTY_UNAVAILABLE;
+        return NGX_AGAIN;
+    }
+
+    if (rc != NGX_OK) {
         *refusal = NGX_HTTP_LOYALTY_REFUSE_TOO_LARGE;
         return NGX_DECLINED;
     }
@@ -313,5 +320,48 @@ ngx_http_loyalty_observed_reply(ngx_http_loyalty_program_t *program,
         return NGX_DECLINED;
     }
 
+    /* a game that is awarded has changed: it has been told of that */
+
+    if (letter == 'E'
+        && ngx_http_loyalty_call_missed(program, value) == NGX_OK)
+    {
+        return NGX_AGAIN;
+    }
+
     return NGX_ERROR;
+}
+
+
+void
+ngx_http_loyalty_observed_awarded(ngx_http_loyalty_program_t *program,
+    loyalty_record_t *record, ngx_http_loyalty_reply_t *reply, ngx_log_t *log)
+{
+    ngx_str_t                   rest, member;
+    ngx_pool_t                 *pool;
+    loyalty_observed_t          observed;
+    ngx_http_loyalty_record_t   made;
+
+    if (reply->values[0].data[0] != 'N'
+        || loyalty_observed_read(&observed, record->payload, record->len)
+           != 0)
+    {
+        return;
+    }
+
+    pool = ngx_create_pool(1024, log);
+    if (pool == NULL) {
+        return;
+    }
+
+    member.data = (u_char *) observed.member.data;
+    member.len = observed.member.len;
+
+    if (ngx_http_loyalty_hashes_parse(&reply->values[0], &made, &rest)
+        == NGX_OK
+        && ngx_http_loyalty_record_parse(pool, &rest, &made) == NGX_OK)
+    {
+        ngx_http_loyalty_awarded(program, &made, &member, log);
+    }
+
+    ngx_destroy_pool(pool);
 }

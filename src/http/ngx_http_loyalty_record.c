@@ -49,7 +49,8 @@ static const ngx_http_loyalty_entry_form_t
     { 2, 0, 4 },                   /* plays */
     { 2, 0, 6 },                   /* a reward */
     { 2, 0, 7 },                   /* a badge */
-    { 2, 0, 0 }                    /* who did it by hand, and why */
+    { 2, 0, 0 },                   /* who did it by hand, and why */
+    { 3, 0, 5 }                    /* tickets that were not awarded */
 };
 
 #define NGX_HTTP_LOYALTY_ENTRY_FORMS                                         \

@@ -342,10 +342,13 @@ ngx_http_loyalty_sender_handler(void *data, ngx_http_loyalty_status_e status,
     ngx_http_loyalty_sending_t *sending = data;
 
     ngx_int_t                    rc;
+    loyalty_record_t             record;
     ngx_http_loyalty_sender_t   *sender;
+    ngx_http_loyalty_program_t  *program;
     ngx_http_loyalty_refusal_e   refusal;
 
     sender = sending->sender;
+    program = sender->observing->program;
 
     sending->flying = 0;
     sender->back++;
@@ -354,11 +357,23 @@ ngx_http_loyalty_sender_handler(void *data, ngx_http_loyalty_status_e status,
 
     if (status == NGX_HTTP_LOYALTY_REPLY) {
         status = NGX_HTTP_LOYALTY_FAILED;
-        rc = ngx_http_loyalty_observed_reply(sender->observing->program, reply,
-                                             &refusal);
+        rc = ngx_http_loyalty_observed_reply(program, reply, &refusal);
+
+        if (rc == NGX_AGAIN) {
+            status = NGX_HTTP_LOYALTY_BUSY;
+        }
+
+        /* only what may be awarded to a game's slot is looked at again */
+
+        if (rc == NGX_OK && program->targets.nelts != 0
+            && ngx_http_loyalty_sender_record(sending, &record) == 0)
+        {
+            ngx_http_loyalty_observed_awarded(program, &record, reply,
+                                              sender->log);
+        }
     }
 
-    if (rc == NGX_ERROR) {
+    if (rc == NGX_ERROR || rc == NGX_AGAIN) {
         ngx_http_loyalty_sender_failed(sending, status);
 
     } else {

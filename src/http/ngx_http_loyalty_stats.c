@@ -17,6 +17,9 @@
 #include "ngx_http_loyalty_http.h"
 
 
+#define NGX_HTTP_LOYALTY_DUE  60                  /* s between lines */
+
+
 typedef struct {
     ngx_atomic_t   pid;
     ngx_atomic_t   values[NGX_HTTP_LOYALTY_GAUGES];
@@ -41,8 +44,15 @@ typedef struct {
 } ngx_http_loyalty_draw_stats_t;
 
 
+typedef struct {
+    ngx_atomic_t   told;                          /* s */
+    ngx_atomic_t   silent;
+} ngx_http_loyalty_told_t;
+
+
 struct ngx_http_loyalty_stats_s {
     ngx_atomic_t                counters[NGX_HTTP_LOYALTY_STATS];
+    ngx_http_loyalty_told_t     told[NGX_HTTP_LOYALTY_STATS];
     ngx_atomic_t                requests[NGX_HTTP_LOYALTY_APIS]
                                         [NGX_HTTP_LOYALTY_PROBLEMS];
     ngx_http_loyalty_latency_t  latency[NGX_HTTP_LOYALTY_FNS];
@@ -188,6 +198,38 @@ ngx_http_loyalty_stat_is_gauge(ngx_uint_t stat)
 {
     return stat >= NGX_HTTP_LOYALTY_GAUGE_FIRST
            && stat <= NGX_HTTP_LOYALTY_GAUGE_LAST;
+}
+
+
+ngx_uint_t
+ngx_http_loyalty_stat_due(ngx_http_loyalty_program_t *program,
+    ngx_http_loyalty_stat_e stat, ngx_atomic_uint_t *silent)
+{
+    ngx_atomic_uint_t         last, now;
+    ngx_http_loyalty_told_t  *told;
+
+    if (program->stats == NULL) {
+        return 0;
+    }
+
+    told = &program->stats->told[stat];
+    last = told->told;
+    now = (ngx_atomic_uint_t) ngx_time();
+
+    /* a clock that was set back is no reason to be silent */
+
+    if ((last != 0 && now >= last && now - last < NGX_HTTP_LOYALTY_DUE)
+        || !ngx_atomic_cmp_set(&told->told, last, now))
+    {
+        (void) ngx_atomic_fetch_add(&told->silent, 1);
+        return 0;
+    }
+
+    do {
+        *silent = told->silent;
+    } while (!ngx_atomic_cmp_set(&told->silent, *silent, 0));
+
+    return 1;
 }
 
 

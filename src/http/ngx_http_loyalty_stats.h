@@ -76,6 +76,16 @@ typedef enum {
     NGX_HTTP_LOYALTY_STAT_REPLAYED,       /* and decided */
     NGX_HTTP_LOYALTY_STAT_SPOOL_ERRORS,
 
+    /* awards of tickets that brought none, by reason: awarded.c */
+    NGX_HTTP_LOYALTY_STAT_AWARD_CHANGED,
+    NGX_HTTP_LOYALTY_STAT_AWARD_STALE,
+    NGX_HTTP_LOYALTY_STAT_AWARD_UNAVAILABLE,
+    NGX_HTTP_LOYALTY_STAT_AWARD_NOT_OPEN,
+    NGX_HTTP_LOYALTY_STAT_AWARD_CLOSED,
+    NGX_HTTP_LOYALTY_STAT_AWARD_PAUSED,
+    NGX_HTTP_LOYALTY_STAT_AWARD_NOT_ELIGIBLE,
+    NGX_HTTP_LOYALTY_STAT_AWARD_LIMIT,
+
     NGX_HTTP_LOYALTY_STAT_BEACON_FETCHES, /* of rounds, from relays */
     NGX_HTTP_LOYALTY_STAT_BEACON_FAILURES,
     NGX_HTTP_LOYALTY_STAT_BEACON_DISAGREEMENTS,
@@ -89,6 +99,13 @@ typedef enum {
 /* adds v (negative for gauges that fall); safe at any time in a worker */
 void ngx_http_loyalty_stat(ngx_http_loyalty_program_t *program,
     ngx_http_loyalty_stat_e stat, ngx_atomic_int_t v);
+
+/*
+ * Whether a line about what a counter counts is due, which is once a minute
+ * for all workers; then *silent is how often it was not since the last one.
+ */
+ngx_uint_t ngx_http_loyalty_stat_due(ngx_http_loyalty_program_t *program,
+    ngx_http_loyalty_stat_e stat, ngx_atomic_uint_t *silent);
 
 /* time from queueing to reply of one operation */
 void ngx_http_loyalty_stat_latency(ngx_http_loyalty_program_t *program,

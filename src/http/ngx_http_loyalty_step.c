@@ -67,6 +67,21 @@ static const ngx_http_loyalty_step_error_t
       ngx_string("a number of this member would pass 9007199254740991, or "
                  "the event touches more rules than one record holds") },
 
+    /* a reversal that would void tickets of a campaign that is stopped */
+
+    { ngx_string("rules_changed"), NGX_HTTP_LOYALTY_P_RULES_CHANGED,
+      ngx_string("tickets that would be voided are of a sweepstakes that is "
+                 "stopped: the error log says why") },
+
+    { ngx_string("stale_configuration"),
+      NGX_HTTP_LOYALTY_P_STALE_CONFIGURATION,
+      ngx_string("tickets that would be voided are of a sweepstakes that is "
+                 "stopped: the error log says why") },
+
+    { ngx_string("unavailable"), NGX_HTTP_LOYALTY_P_UNAVAILABLE,
+      ngx_string("tickets that would be voided are of a sweepstakes that is "
+                 "stopped: the error log says why") },
+
     { ngx_null_string, NGX_HTTP_LOYALTY_P_INTERNAL, ngx_null_string }
 };
 
@@ -202,7 +217,9 @@ ngx_http_loyalty_step_unfit(ngx_int_t rc, const char *what,
     ngx_http_loyalty_fault_t *fault)
 {
     if (rc == NGX_AGAIN) {
-        ngx_http_loyalty_fault(fault, NGX_HTTP_LOYALTY_P_UNAVAILABLE, "");
+        ngx_http_loyalty_fault(fault, NGX_HTTP_LOYALTY_P_UNAVAILABLE,
+                               "what holds of a game that may be awarded is "
+                               "not known yet");
 
     } else {
         ngx_http_loyalty_fault(fault, NGX_HTTP_LOYALTY_P_TOO_LARGE,
@@ -475,6 +492,11 @@ ngx_http_loyalty_step_json(ngx_http_loyalty_step_t *step, ngx_str_t *value,
     loyalty_out_lit(out, "}");
 
     ngx_http_loyalty_step_count(step, value->data[0], &record);
+
+    if (value->data[0] == 'N') {
+        ngx_http_loyalty_awarded(step->program, &record, &step->member,
+                                 step->request->connection->log);
+    }
 
     return out->failed ? NGX_ERROR : NGX_OK;
 }

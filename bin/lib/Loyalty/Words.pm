@@ -42,6 +42,7 @@ my %ENTRIES = (
     10 => \&_tier, 11 => \&_reverses, 12 => \&_opened, 13 => \&_owed,
     14 => \&_play, 15 => \&_tickets, 16 => \&_voided, 17 => \&_plays,
     18 => \&_reward, 19 => \&_badge, 20 => \&_by_hand,
+    21 => \&_refused,
 );
 
 
@@ -445,6 +446,14 @@ sub _tickets {
 
     return $self->_slot($slot) . ", entry $seq: " . _numbers($first, $n)
            . ($methods[$method] // '');
+}
+
+
+sub _refused {
+    my ($self, $kind, $slot, $n, $why) = @_;
+
+    return $self->_slot($slot) . ', ' . ($n == 1 ? '1 ticket' : "$n tickets")
+           . " not awarded: $why";
 }
 
 
