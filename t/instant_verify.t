@@ -8,7 +8,7 @@ use warnings;
 no warnings 'portable';
 
 use FindBin;
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/lib", "$FindBin::Bin/../tests/verify";
 
 use Loyalty::CA;
 use Loyalty::Fairness qw(round_at);
@@ -17,6 +17,7 @@ use Loyalty::FakeTSA;
 use Loyalty::Instant;
 use Loyalty::Test;
 use POSIX qw(strftime);
+use Proof ();
 use Test::More;
 use Time::HiRes qw(time sleep);
 
@@ -86,6 +87,41 @@ sub some {
 
 sub codes { my %n; $n{$_->status . ($_->code // '')}++ for @_; return \%n }
 
+# what there is so far is as it should be; a head comes once a minute
+
+my %running;
+
+sub running {
+    my $until = at($last);
+
+    return if grep { !defined $g{$_}->file('heads') } keys %g;
+
+    for my $name (sort keys %g) {
+        my $dir = $g{$name}->save($t->dir . "/running-$name");
+
+        for my $one ('command', 'page') {
+            my $got = $one eq 'command'
+                    ? Proof::command_says(Proof::verify_program(), $dir)
+                    : -f Proof::build() . '/verify-node.mjs'
+                    ? Proof::page_says($dir) : next;
+
+            # rounds are made up
+
+            is(join(' ', grep { $_ ne 'V06' }
+                              $got->{text} =~ /^(V\d\d) FAIL/mg), '',
+               "running $name: nothing fails, says the $one")
+                or diag $got->{text};
+            like($got->{text}, qr/\(running, until \Q$until\E\)$/m,
+                 'it says until when');
+            like($got->{text}, qr/^V03 INCOMPLETE heads and log: running/m,
+                 'the last head is yet to come');
+            $running{$name}++;
+        }
+    }
+
+    return;
+}
+
 # the first plays wait for the rounds of now
 
 for my $name (sort keys %g) {
@@ -101,9 +137,11 @@ while (time < $last - 2 * $t->slow) {
             or diag explain $codes;
     }
 
+    running() if !%running;
     sleep 0.3;
 }
 
+ok(scalar(keys %running), 'it was verified while it was played');
 ok($t->wait_for(sub { (some('wheel', 1))[0]->code }, $slack), 'until it closes');
 is_deeply(codes(map { some($_, 2) } sort keys %g), { '409closed' => 6 },
           'all of them');

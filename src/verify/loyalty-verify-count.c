@@ -7,11 +7,8 @@
 
 #include "loyalty-verify-plays.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 
 static uint64_t lv_count_hash(lv_plays_t *plays, const u_char *key,
@@ -19,8 +16,6 @@ static uint64_t lv_count_hash(lv_plays_t *plays, const u_char *key,
 static void lv_count_grow(lv_plays_t *plays);
 static void lv_limit(lv_plays_t *plays, const lv_play_t *play, unsigned what,
     char period, uint64_t which);
-static int lv_local_day(lv_plays_t *plays, int64_t t, int64_t *day);
-static int lv_zone(lv_plays_t *plays);
 
 
 /* the pointer holds until the next call */
@@ -122,31 +117,36 @@ lv_count_grow(lv_plays_t *plays)
 void
 lv_limits(lv_plays_t *plays, const lv_play_t *play)
 {
-    int64_t  day;
+    int64_t   day;
+    unsigned  i;
 
-    if (plays->periods & 4) {
-        lv_limit(plays, play, LV_COUNT_CAMPAIGN, 'c', 0);
-    }
+    static const struct {
+        char      period;
+        unsigned  what;
+    } all[] = {
+        { 'c', LV_COUNT_CAMPAIGN },
+        { 'd', LV_COUNT_DAY },
+        { 'w', LV_COUNT_WEEK },
+        { 'm', LV_COUNT_MONTH }
+    };
 
-    if (!(plays->periods & 3)) {
-        return;
-    }
+    day = 0;
 
-    if (!lv_local_day(plays, play->t, &day)) {
-        lv_incomplete(plays->v, 14, "the zone \"%s\" is not known here,"
-                      " limits per day or week cannot be counted",
-                      plays->m->zone);
-        return;
-    }
+    for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 
-    if (plays->periods & 1) {
-        lv_limit(plays, play, LV_COUNT_DAY, 'd', day);
-    }
+        if (!(plays->periods & 1u << all[i].what)) {
+            continue;
+        }
 
-    /* 1970-01-01 was a Thursday */
+        if (i > 0 && !lv_day(&plays->days, plays->m->zone, play->t, &day)) {
+            lv_incomplete(plays->v, 14, "the zone \"%s\" is not known here,"
+                          " limits per day, week or month cannot be counted",
+                          plays->m->zone);
+            return;
+        }
 
-    if (plays->periods & 2) {
-        lv_limit(plays, play, LV_COUNT_WEEK, 'w', (day + 3) / 7);
+        lv_limit(plays, play, all[i].what, all[i].period,
+                 lv_period(all[i].period, day));
     }
 }
 
@@ -167,68 +167,4 @@ lv_limit(lv_plays_t *plays, const lv_play_t *play, unsigned what, char period,
             lv_fail(plays->v, 14, "play %u is over a limit", play->seq);
         }
     }
-}
-
-
-/* offsets are looked up once per quarter of an hour: they change at no other */
-
-static int
-lv_local_day(lv_plays_t *plays, int64_t t, int64_t *day)
-{
-    time_t     sec;
-    struct tm  tm;
-
-    if (strcmp(plays->zone, plays->m->zone) != 0 || plays->bucket < 0) {
-        plays->no_zone = !lv_zone(plays);
-        plays->bucket = -1;
-    }
-
-    if (plays->no_zone) {
-        return 0;
-    }
-
-    if (plays->bucket != t / 900000) {
-        plays->bucket = t / 900000;
-        sec = plays->bucket * 900;
-
-        if (localtime_r(&sec, &tm) == NULL) {
-            return 0;
-        }
-
-        plays->offset = (int64_t) tm.tm_gmtoff * 1000;
-    }
-
-    t += plays->offset;
-    *day = t >= 0 ? t / 86400000 : -1;
-
-    return 1;
-}
-
-
-static int
-lv_zone(lv_plays_t *plays)
-{
-    char         path[128];
-    const char  *zone;
-
-    zone = plays->m->zone;
-    memcpy(plays->zone, zone, sizeof(plays->zone));
-
-    (void) snprintf(path, sizeof(path), "/usr/share/zoneinfo/%s", zone);
-
-    if (zone[0] == '\0' || zone[0] == '/' || strstr(zone, "..") != NULL
-        || access(path, R_OK) == -1)
-    {
-        return 0;
-    }
-
-    (void) snprintf(path, sizeof(path), ":%s", zone);
-
-    if (setenv("TZ", path, 1) == -1) {
-        return 0;
-    }
-
-    tzset();
-
-    return 1;
 }

@@ -11,18 +11,6 @@
 #include <string.h>
 
 
-/* where the fields of an entry are: T("entry") is 22 bytes */
-
-#define LV_E_SEQ      38
-#define LV_E_T        46
-#define LV_E_FIRST    54
-#define LV_E_TICKETS  62
-#define LV_E_PERSON   66
-#define LV_E_COMMIT   98
-#define LV_E_METHOD   130
-#define LV_E_FLAGS    131
-
-
 static int lv_close_read(lv_t *v, lv_note_t *note);
 static int lv_entry(lv_t *v, uint32_t seq, const u_char *p, uint64_t *next);
 static int lv_void(lv_t *v, const u_char *p);
@@ -33,11 +21,18 @@ static void lv_entries_totals(lv_t *v, uint64_t n, uint64_t next,
 void
 lv_close(lv_t *v)
 {
+    char       until[24];
     unsigned   notes;
     lv_str_t   rest;
     lv_note_t  note;
 
     rest = lv_file(v, "close");
+
+    if (lv_running(v)) {
+        lv_incomplete(v, 4, "running, until %s: the close note is yet to come",
+                      lv_date(until, v->last->close));
+        return;
+    }
 
     if (rest.len == 0) {
         lv_incomplete(v, 4, "the file close is missing");

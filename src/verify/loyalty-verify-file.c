@@ -192,6 +192,7 @@ lv_evidence_name(const char *name)
 void
 lv_evidence(lv_t *v)
 {
+    char       until[24];
     size_t     notes;
     int64_t    t, last;
     lv_str_t   rest;
@@ -223,7 +224,14 @@ lv_evidence(lv_t *v)
     }
 
     if (notes == 0) {
-        lv_incomplete(v, 19, "there is no file evidence");
+        if (lv_running(v)) {
+            lv_incomplete(v, 19, "running, until %s: the evidence is yet to"
+                          " come", lv_date(until, v->last->close));
+
+        } else {
+            lv_incomplete(v, 19, "there is no file evidence");
+        }
+
         return;
     }
 

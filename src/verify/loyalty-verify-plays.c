@@ -35,7 +35,6 @@ lv_plays(lv_t *v)
     plays.v = v;
     plays.log = lv_file(v, "log");
     plays.n = plays.log.len / LV_PLAY;
-    plays.bucket = -1;
 
     v->awarded = lv_alloc(v->nknown, sizeof(uint64_t));
 
@@ -64,6 +63,11 @@ lv_plays(lv_t *v)
     lv_plays_periods(&plays);
     lv_plays_run(&plays);
     lv_plays_epochs(&plays);
+
+    if (plays.sealed) {
+        lv_incomplete(v, 13, "%llu plays of epochs whose c is not revealed",
+                      (unsigned long long) plays.sealed);
+    }
 
     lv_info(v, 14, "%u plays", plays.n);
     lv_info(v, 15, "%llu of %u plays", (unsigned long long) plays.degraded,
@@ -176,6 +180,7 @@ lv_plays_heads(lv_plays_t *plays, const lv_tree_t *tree, size_t i,
 static void
 lv_plays_closed(lv_plays_t *plays)
 {
+    char     until[24];
     lv_t    *v;
     size_t   i;
 
@@ -187,6 +192,12 @@ lv_plays_closed(lv_plays_t *plays)
         {
             return;
         }
+    }
+
+    if (lv_running(v)) {
+        lv_incomplete(v, 3, "running, until %s: the head of the whole log is"
+                      " yet to come", lv_date(until, v->last->close));
+        return;
     }
 
     lv_incomplete(v, 3, "there is no head of the whole log after the close");
@@ -355,7 +366,7 @@ lv_plays_epochs(lv_plays_t *plays)
         }
 
         if (v->undated || v->latest < lv_epoch_end(m, e) + 60000) {
-            lv_incomplete(v, 12, "c of epoch %lld is not revealed",
+            lv_incomplete(v, 12, "c of epoch %lld is not revealed yet",
                           (long long) e);
 
         } else {
@@ -385,8 +396,10 @@ lv_plays_periods(lv_plays_t *plays)
         }
 
         for (j = 0; j < m->nlimits; j++) {
-            plays->periods |= m->limit[j].period == 'd' ? 1
-                              : m->limit[j].period == 'w' ? 2 : 4;
+            plays->periods |= 1u << (m->limit[j].period == 'd' ? LV_COUNT_DAY
+                              : m->limit[j].period == 'w' ? LV_COUNT_WEEK
+                              : m->limit[j].period == 'm' ? LV_COUNT_MONTH
+                              : LV_COUNT_CAMPAIGN);
         }
     }
 }

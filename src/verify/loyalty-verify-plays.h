@@ -18,6 +18,7 @@
 #define LV_COUNT_CAMPAIGN  3
 #define LV_COUNT_DAY       4
 #define LV_COUNT_WEEK      5
+#define LV_COUNT_MONTH     6
 
 #define LV_NO_TIER         UINT32_MAX
 #define LV_NO_SERIAL       UINT64_MAX
@@ -93,11 +94,8 @@ typedef struct {
     size_t           used;
     uint64_t         salt;
     unsigned         periods;     /* a bit per period some version limits */
-
-    char             zone[64];
-    int64_t          bucket;
-    int64_t          offset;
-    unsigned         no_zone:1;
+    lv_days_t        days;
+    uint64_t         sealed;      /* plays of epochs whose c is not there */
 
     lv_unit_t       *unit;
     uint64_t         nunits;

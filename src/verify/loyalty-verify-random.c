@@ -14,6 +14,7 @@
 #define LV_MAX_CTR  16
 
 
+static int lv_revealed(const lv_version_t *m, int64_t e);
 static void lv_random_moment(lv_plays_t *plays, const lv_play_t *play);
 static void lv_random_u(lv_plays_t *plays, const lv_play_t *play,
     lv_hmac_t *key, const u_char beacon[32], uint32_t ctr, u_char u[32]);
@@ -42,7 +43,7 @@ lv_epoch_key(lv_plays_t *plays, lv_version_t *m, int64_t e)
     memset(beacon, 0, sizeof(beacon));
     round = 0;
 
-    if (m->c == NULL || e > m->epochs || !m->revealed[e]) {
+    if (!lv_revealed(m, e)) {
         return NULL;
     }
 
@@ -67,6 +68,13 @@ lv_epoch_key(lv_plays_t *plays, lv_version_t *m, int64_t e)
     key->ok = 1;
 
     return &key->key;
+}
+
+
+static int
+lv_revealed(const lv_version_t *m, int64_t e)
+{
+    return m->c != NULL && e <= m->epochs && m->revealed[e];
 }
 
 
@@ -106,6 +114,11 @@ lv_random(lv_plays_t *plays, const lv_play_t *play)
     }
 
     key = lv_epoch_key(plays, plays->m, play->e);
+
+    if (key == NULL && !lv_revealed(plays->m, play->e)) {
+        plays->sealed++;
+        return;
+    }
 
     if (key == NULL) {
         lv_incomplete(v, 13, "play %u: nothing to recompute epoch %u from",

@@ -128,6 +128,7 @@ lv_say(lv_t *v, unsigned n, lv_status_e status, const char *fmt, va_list args)
 lv_status_e
 lv_report(lv_t *v)
 {
+    char          state[128];
     u_char       *p;
     unsigned      i;
     lv_check_t   *check;
@@ -175,6 +176,12 @@ lv_report(lv_t *v)
         if (worst != LV_PASS && v->check[i].status == worst) {
             printf(" V%02u", i);
         }
+    }
+
+    lv_state(v, state, sizeof(state));
+
+    if (worst != LV_PASS && state[0] != '\0') {
+        printf(" (%s)", state);
     }
 
     printf("\n");

@@ -277,7 +277,7 @@ lv_terms_line(lv_version_t *m, lv_str_t line)
         || !lv_word(&line, &period) || line.len
         || !lv_number(count, &n) || !lv_eq(per, "per")
         || (!lv_eq(period, "day") && !lv_eq(period, "week")
-            && !lv_eq(period, "campaign"))
+            && !lv_eq(period, "month") && !lv_eq(period, "campaign"))
         || m->nlimits == sizeof(m->limit) / sizeof(m->limit[0]))
     {
         m->strange = 1;

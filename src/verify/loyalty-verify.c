@@ -253,7 +253,7 @@ lv_key(lv_t *v)
 static void
 lv_sweepstakes(lv_t *v)
 {
-    static const unsigned  none[] = { 3, 12, 13, 14, 15 };
+    static const unsigned  none[] = { 3, 12, 13, 15 };
 
     unsigned  i;
 
@@ -262,6 +262,7 @@ lv_sweepstakes(lv_t *v)
     }
 
     lv_entries(v);
+    lv_entry_limits(v);
     lv_dqs_dated(v);
     lv_draw(v);
     lv_winners(v);

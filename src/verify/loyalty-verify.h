@@ -33,6 +33,17 @@
 #define LV_ENTRY         132
 #define LV_PLAY          189
 
+/* where the fields of an entry are: T("entry") is 22 bytes */
+
+#define LV_E_SEQ         38
+#define LV_E_T           46
+#define LV_E_FIRST       54
+#define LV_E_TICKETS     62
+#define LV_E_PERSON      66
+#define LV_E_COMMIT      98
+#define LV_E_METHOD      130
+#define LV_E_FLAGS       131
+
 #define LV_UNLIMITED     UINT64_MAX
 #define LV_NEVER         INT64_MAX
 
@@ -144,8 +155,19 @@ typedef struct {
 
 typedef struct {
     uint64_t       count;
-    char           period;        /* d, w or c */
+    char           period;        /* c, d, w or m */
 } lv_limit_t;
+
+
+/* the zone whose days were asked for last */
+
+typedef struct {
+    char           zone[64];
+    int64_t        bucket;
+    int64_t        offset;
+    unsigned       open:1;
+    unsigned       known:1;
+} lv_days_t;
 
 
 /* a version of a campaign: the manifest and what it commits to */
@@ -378,6 +400,11 @@ int64_t lv_epoch_end(const lv_version_t *version, int64_t e);
 void lv_prizes(lv_t *v, lv_version_t *version, lv_str_t file);
 void lv_terms(lv_t *v, lv_version_t *version, lv_str_t file);
 
+/* loyalty-verify-state.c */
+
+int lv_running(lv_t *v);
+void lv_state(lv_t *v, char *text, size_t size);
+
 /* loyalty-verify-stamp.c */
 
 void lv_outsiders(lv_t *v);
@@ -412,6 +439,16 @@ void lv_chain(lv_t *v);
 
 void lv_close(lv_t *v);
 void lv_entries(lv_t *v);
+
+/* loyalty-verify-limits.c */
+
+void lv_entry_limits(lv_t *v);
+
+/* loyalty-verify-days.c */
+
+int lv_day(lv_days_t *days, const char *zone, int64_t t, int64_t *day);
+int64_t lv_period(char period, int64_t day);
+const char *lv_date(char *buf, int64_t t);
 
 /* loyalty-verify-dq.c */
 

@@ -16,7 +16,9 @@ use Proof;
 #     voids        [[seq, t], ...]
 #     beacon       { chain, signature }, or nothing
 #     seed         1, or nothing
-#     versions     [{ t, and what is changed: prizes, close, rules, terms }]
+#     limits       ['3 per day', ...]
+#     zone         of the program
+#     versions     [{ t, and what is changed: prizes, limits, rules, ... }]
 #     dqs          [{ t, position, reason, actor, evidence, late }, ...]
 #     authority    who stamps, or nobody
 #     stamped      { close, manifest, dq }: ms after the usual time
@@ -86,7 +88,9 @@ sub terms {
 
     return $self->{terms} if defined $self->{terms};
 
-    return lines('timezone UTC;', "sweepstakes $self->{game} {",
+    return lines('timezone ' . ($self->{zone} // 'UTC') . ';',
+                 "sweepstakes $self->{game} {",
+                 map({ "limit $_;" } @{ $self->{limits} || [] }),
                  map({ ("prize $_->[0] {", "stock $_->[1];", '}') }
                      @{ $self->{prizes} }), '}');
 }

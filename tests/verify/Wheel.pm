@@ -26,6 +26,7 @@ my %mode = (odds => 1, deck => 2, moments => 3);
 #     plays        [{ member, t, key, degraded }, ...]  degraded: rounds back
 #     beacon       { chain, signature }, or nothing
 #     versions     [{ t, and what is changed }]
+#     until        what is published by then, ms, where it is not over
 #     authority    who stamps, or nobody
 #     hook         { play, record, head, c, signature, files, ... }
 
@@ -49,6 +50,11 @@ sub new {
     $self->{kp_commit} = H(T('pseudonym-commit') . $self->{cid}
                            . $self->{K_p});
     $self->{chain} = $self->{beacon} ? pack('H*', $self->{beacon}{chain}) : Z;
+
+    if ($self->{until}) {
+        $self->{plays} = [grep { $_->{t} < $self->{until} }
+                          @{ $self->{plays} }];
+    }
 
     $self->manifests;
     $self->play;
@@ -438,6 +444,7 @@ sub heads {
 
     for my $t (@times) {
         next if $self->{few_heads} && $t != $times[-1];
+        last if $self->{until} && $t > $self->{until};
 
         while ($size < @{ $self->{raw} }
                && $self->{played}[$size]{t} < $t)
@@ -470,7 +477,16 @@ sub publish {
     # every epoch, played or not: the chain is public after the close
 
     for my $e (1 .. $self->epoch($self->{close} - 1)) {
-        my $v = $self->governs($e);
+
+        # one of a running game that is not over, or only just
+
+        if ($self->{until}
+            && $self->{open} + $e * $self->{length} + 4500 > $self->{until})
+        {
+            delete @{ $self->{revealed} }{
+                map { "$_->{number} $e" } @{ $self->{version} } };
+            next;
+        }
 
         if ($self->{mode} eq 'moments' || !$self->{few_reveals}) {
             $self->K($e);
@@ -490,7 +506,7 @@ sub publish {
 
     $self->hook(files => $files, $self);
 
-    Raffle::evidence($self);
+    Raffle::evidence($self) if !$self->{until};
 
     return;
 }

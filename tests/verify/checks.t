@@ -14,73 +14,9 @@ use Test::More;
 
 use Proof;
 use Samples;
+use Verdict;
 
 my $dir = tempdir(CLEANUP => 1);
-my $bls = has_blst();
-
-
-# the status of every check: PASS but where something else is expected
-
-sub verdict {
-    my ($what, $made, $want, @options) = @_;
-
-    my $at = $made->write("$dir/files");
-
-    @options = (options($made, $at), @options) if !$want->{bare};
-
-    my $got = run_verify($at, @options);
-    my %want = map { sprintf('V%02d', $_) => 'PASS' } 1 .. 19;
-
-    # without blst the rounds cannot be checked, whatever they are
-
-    my $rounds = $made->{beacon} && !$want->{no_rounds};
-    $want{V06} = 'INCOMPLETE' if !$bls && $rounds;
-
-    for my $check (grep { /^V/ } keys %$want) {
-        $want{$check} = $want->{$check}
-            unless $check eq 'V06' && !$bls && $rounds;
-    }
-
-    my @got = map { "$_ $got->{$_}" } sort keys %want;
-    my @want = map { "$_ $want{$_}" } sort keys %want;
-
-    my %status = map { $_ => 1 } values %want;
-    my $status = $status{FAIL} ? 1 : $status{INCOMPLETE} ? 2 : 0;
-
-    my $ok = is_deeply(\@got, \@want, $what);
-    $ok &= is($got->{status}, $status, "$what: exit $status");
-    $ok &= is($got->{differs}, undef, "$what: loyalty-verify says the same")
-        if $ENV{LOYALTY_VERIFY_PAGE};
-    diag($got->{text}) if !$ok;
-
-    for my $text (@{ $want->{says} || [] }) {
-        like($got->{text}, $text, "$what: says so");
-    }
-
-    return;
-}
-
-
-# a file that is changed after all else was made, before the evidence
-
-sub changed {
-    my ($name, $change) = @_;
-
-    return (hook => { files => sub {
-        my ($files) = @_;
-
-        local $_ = $files->{$name};
-        $change->();
-        $files->{$name} = $_;
-    } });
-}
-
-
-sub without {
-    my (@names) = @_;
-
-    return (hook => { files => sub { delete @{ $_[0] }{@names} } });
-}
 
 
 # ---- all is well ----
@@ -464,12 +400,6 @@ verdict('a c that is withheld, of moments',
 
 # ---- V13, V14, V15: plays ----
 
-sub play {
-    my ($n, $change) = @_;
-
-    return (hook => { play => sub { $change->($_[0]) if $_[1] == $n } });
-}
-
 verdict('another u', wheel(play(50, sub { $_[0]{u} = H('x') })),
         { V13 => 'FAIL' });
 verdict('a ctr that is not the least', wheel(play(50, sub {
@@ -518,46 +448,6 @@ verdict('a play that is older than a head without it',
                                       if $_[0]{size} >= 120 } }),
         { V14 => 'FAIL' });
 
-for my $period (qw(day week campaign)) {
-    verdict("over a limit per $period",
-            wheel(limits => ["28 per $period"]), { V14 => 'FAIL' });
-    verdict("just within a limit per $period",
-            wheel(limits => ["29 per $period"]), {});
-}
-
-# Madrid's day ends at 23:00 UTC: the plays of one half do not count in the
-# other, nor those of Sunday in Monday's week
-
-{
-    my $midnight = 1736636400000;    # 2025-01-11T23:00Z, Sunday begins
-    my @plays = map { { member => 'm', key => $_, t => $_ } }
-                map { $midnight + $_ * 1000 } -20, -10, 10, 20;
-    my @week = map { { %$_, t => $_->{t} + 86400000 } } @plays;
-
-    my %short = (versions => [], open => $midnight - 60000,
-                 close => $midnight + 60000, few_heads => 0, flags => 0);
-
-    verdict('a day ends at midnight of the zone',
-            wheel(%short, limits => ['2 per day'], plays => \@plays), {});
-    verdict('a day does not end at midnight UTC',
-            wheel(%short, limits => ['2 per day'], zone => 'UTC',
-                  plays => \@plays), { V14 => 'FAIL' });
-    verdict('a week does not end on Saturday',
-            wheel(%short, limits => ['2 per week'], plays => \@plays),
-            { V14 => 'FAIL' });
-
-    $short{$_} += 86400000 for qw(open close);
-
-    verdict('a week ends on Sunday',
-            wheel(%short, limits => ['2 per week'], plays => \@week), {});
-    verdict('a zone that nobody knows',
-            wheel(%short, limits => ['2 per day'], zone => 'Mars/Base',
-                  plays => \@week),
-            { V14 => 'INCOMPLETE', says => [qr{"Mars/Base" is not known}] });
-}
-
-verdict('a limit that is not understood',
-        wheel(limits => ['3 per moon']), { V14 => 'INCOMPLETE' });
 verdict('degraded plays that are not allowed', wheel(flags => 0),
         { V15 => 'FAIL' });
 

@@ -9,6 +9,7 @@ import { Draw } from './draw.js';
 import { Entries, readClose } from './entries.js';
 import { checkEvidence } from './evidence.js';
 import { readHeads, sortHeads } from './heads.js';
+import { checkLimits } from './limits.js';
 import { readManifests } from './manifest.js';
 import { parseKey } from './note.js';
 import { checkPlays } from './plays.js';
@@ -16,6 +17,7 @@ import { checkReceipts } from './receipt.js';
 import { Report } from './report.js';
 import { checkChains, readReveal } from './reveal.js';
 import { outsiders } from './stamps.js';
+import { state } from './state.js';
 import { checkWinners } from './winners.js';
 
 
@@ -67,11 +69,12 @@ async function check(c) {
     readReveal(c);
 
     if (sweepstakes) {
-        for (const n of [3, 12, 13, 14, 15])
+        for (const n of [3, 12, 13, 15])
             c.report.info(n, 'not of a sweepstakes');
 
         const entries = new Entries(c);
 
+        checkLimits(c, entries);
         datedDqs(c);
         checkWinners(c, new Draw(c, entries));
     } else {
@@ -85,6 +88,7 @@ async function check(c) {
 
     checkReceipts(c);
     c.beacon.done();
+    c.report.state = state(c);
 }
 
 function readKey(c) {

@@ -6,6 +6,21 @@ const QUARTER = 900000;
 const DAY = 86400000;
 
 
+/* which of its kind the period is that a day is in */
+
+export function periodOf(period, day) {
+    if (period === 'campaign') return 0;
+    if (period === 'day') return day;
+
+    /* 1970-01-01 was a Thursday */
+    if (period === 'week') return Math.floor((day + 3) / 7);
+
+    const date = new Date(day * DAY);
+
+    return date.getUTCFullYear() * 12 + date.getUTCMonth();
+}
+
+
 export class Days {
     constructor() {
         this.zone = null;

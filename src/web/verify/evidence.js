@@ -5,7 +5,8 @@
 import { concat, latin1, number, same, View } from './bytes.js';
 import { sha256, tag } from './hash.js';
 import { notes } from './note.js';
-import { FAR } from './time.js';
+import { running } from './state.js';
+import { date, FAR } from './time.js';
 
 
 /* the files that a note of evidence has to name; others may lie there, too */
@@ -44,7 +45,10 @@ export function checkEvidence(c) {
     }
 
     if (!named) {
-        c.report.incomplete(19, 'there is no file evidence');
+        c.report.incomplete(19, running(c)
+            ? `running, until ${date(c.last.close)}: the evidence is yet to`
+              + ' come'
+            : 'there is no file evidence');
         return;
     }
 

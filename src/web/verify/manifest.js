@@ -315,7 +315,7 @@ function readTerm(m, line) {
         const n = big(count);
 
         if (n === null || per !== 'per' || more !== undefined
-            || !['day', 'week', 'campaign'].includes(period)
+            || !['day', 'week', 'month', 'campaign'].includes(period)
             || m.limits.length === 8)
         {
             m.strange = true;

@@ -7,7 +7,9 @@ import { concat, NONE, same, u32, u64, View, zero } from './bytes.js';
 import { Key, leaf, pick48, tag, Tree } from './hash.js';
 import { MOMENTS } from './manifest.js';
 import { Replay } from './replay.js';
-import { epochAt, epochEnd, epochStart, roundAt, roundTime } from './time.js';
+import { running } from './state.js';
+import { date, epochAt, epochEnd, epochStart, roundAt, roundTime }
+    from './time.js';
 
 
 export const PLAY = 189;
@@ -46,6 +48,11 @@ export function checkPlays(c) {
     plays.run();
     plays.epochs();
 
+    if (plays.sealed) {
+        c.report.incomplete(13, `${plays.sealed} plays of epochs whose c is`
+                                + ' not revealed');
+    }
+
     c.report.info(14, `${plays.n} plays`);
     c.report.info(15, `${plays.degraded} of ${plays.n} plays`);
 
@@ -79,6 +86,7 @@ class Plays {
         this.lastEpoch = 0;
         this.newest = 0;
         this.degraded = 0;
+        this.sealed = 0;             /* plays of epochs whose c is not there */
         this.keys = [{ e: 0, key: null }, { e: 0, key: null }];
         this.replay = new Replay(c, this);
         this.message = null;
@@ -146,8 +154,10 @@ class Plays {
         if (!c.heads.some((h) => !h.foreign && h.size === BigInt(this.n)
                                  && h.t >= c.last.close))
         {
-            c.report.incomplete(3, 'there is no head of the whole log after'
-                                   + ' the close');
+            c.report.incomplete(3, running(c)
+                ? `running, until ${date(c.last.close)}: the head of the`
+                  + ' whole log is yet to come'
+                : 'there is no head of the whole log after the close');
         }
     }
 
@@ -291,6 +301,11 @@ class Plays {
 
         const key = this.epochKey(m, p.e);
 
+        if (!key && !(p.e <= m.epochs && m.secrets?.has(p.e))) {
+            this.sealed++;
+            return;
+        }
+
         if (!key) {
             report.incomplete(13, `play ${p.seq}: nothing to recompute epoch`
                                   + ` ${p.e} from`);
@@ -364,7 +379,8 @@ class Plays {
             }
 
             if (c.undated || c.latest < epochEnd(m, e) + 60000)
-                c.report.incomplete(12, `c of epoch ${e} is not revealed`);
+                c.report.incomplete(12, `c of epoch ${e} is not revealed`
+                                        + ' yet');
             else
                 c.report.fail(12, `c of epoch ${e} is withheld`);
         }

@@ -7,7 +7,7 @@
 import { latin1, NONE } from './bytes.js';
 import { DECK, MOMENTS, ODDS } from './manifest.js';
 import { Moments } from './moments.js';
-import { Days } from './days.js';
+import { Days, periodOf } from './days.js';
 
 
 const NO_TIER = 0xffffffff;
@@ -53,17 +53,15 @@ export class Replay {
         this.winsOf = [];
         this.ids = new Set();
         this.turns = new Counts();
-        this.campaign = new Counts();
-        this.perDay = new Counts();
-        this.perWeek = new Counts();
         this.days = new Days();
         this.moments = new Moments(c, plays, this);
 
         const periods = c.versions.flatMap(
             (m) => m.limits.map((limit) => limit.period));
 
-        this.limited = Object.fromEntries(
-            ['day', 'week', 'campaign'].map((p) => [p, periods.includes(p)]));
+        this.limited = ['campaign', 'day', 'week', 'month']
+            .filter((period) => periods.includes(period))
+            .map((period) => ({ period, counts: new Counts() }));
     }
 
     play(p) {
@@ -208,26 +206,17 @@ export class Replay {
     /* every version counts what any version limits */
 
     limits(p, m) {
-        const { limited } = this;
+        for (const { period, counts } of this.limited) {
+            const day = period === 'campaign' ? 0 : this.days.of(m.zone, p.t);
 
-        if (limited.campaign) this.limit(p, m, this.campaign, 'campaign', '');
+            if (day === null) {
+                this.c.report.incomplete(14, `the zone "${m.zone}" is not`
+                    + ' known here, limits per day, week or month cannot be'
+                    + ' counted');
+                return;
+            }
 
-        if (!limited.day && !limited.week) return;
-
-        const day = this.days.of(m.zone, p.t);
-
-        if (day === null) {
-            this.c.report.incomplete(14, `the zone "${m.zone}" is not known`
-                + ' here, limits per day or week cannot be counted');
-            return;
-        }
-
-        if (limited.day) this.limit(p, m, this.perDay, 'day', day);
-
-        /* 1970-01-01 was a Thursday */
-
-        if (limited.week) {
-            this.limit(p, m, this.perWeek, 'week', Math.floor((day + 3) / 7));
+            this.limit(p, m, counts, period, periodOf(period, day));
         }
     }
 

@@ -21,6 +21,7 @@ const ROOM = 599;
 
 export class Report {
     constructor() {
+        this.state = null;           /* how far the campaign is */
         this.checks = TITLES.map(() => ({ status: PASS, said: 0,
                                           reasons: [] }));
     }
@@ -69,7 +70,8 @@ export class Report {
                     + ' people, and that the prizes arrived)';
         } else {
             last += rows.filter((r) => r.status === verdict)
-                        .map((r) => ' ' + r.id).join('');
+                        .map((r) => ' ' + r.id).join('')
+                    + (this.state ? ` (${this.state})` : '');
         }
 
         return rows.map((r) => `${r.id} ${WORDS[r.status]} ${r.title}`

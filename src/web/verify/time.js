@@ -35,3 +35,9 @@ export function epochStart(m, e) {
 export function epochEnd(m, e) {
     return Math.min(m.open + e * m.length, m.close);
 }
+
+/* 2026-01-31T10:00:00Z */
+
+export function date(t) {
+    return new Date(t).toISOString().replace(/\.\d+/, '');
+}

@@ -10,8 +10,8 @@ package Loyalty::Fair;
 #     $got->{V04}              PASS, FAIL or INCOMPLETE
 #     $got->{text}             all it said
 #
-# The files are those of now: of a campaign that goes on some may be of a
-# moment later than others.
+# The files are those of now: of a campaign that goes on some are of a moment
+# later than others.
 
 use strict;
 use warnings;
@@ -21,7 +21,10 @@ use File::Path qw(make_path);
 
 our @EXPORT = qw(download verify);
 
-my @names = qw(manifest entries log heads close timestamps cosignatures
+# heads before the log: one that is newer would be of records that are not
+# there yet
+
+my @names = qw(manifest heads log entries close timestamps cosignatures
                beacons reveal picks dq evidence);
 
 
@@ -37,14 +40,7 @@ sub download {
     fetch($t, "$from/vkey", "$dir/vkey")
         or die "there is no vkey at $from\n";
 
-    # records first: a head that is newer than the log would be of records
-    # that are not there yet
-
-    for my $name (sort { $b =~ /^(entries|log)$/ <=> $a =~ /^(entries|log)$/ }
-                  @names)
-    {
-        fetch($t, "$from/$game/$cid/$name", "$dir/$name");
-    }
+    fetch($t, "$from/$game/$cid/$_", "$dir/$_") for @names;
 
     my $versions = () = content("$dir/manifest") =~ m{^nginx-loyalty/1 }mg;
 

@@ -217,7 +217,7 @@ sub save {
     mkdir $dir;
 
     for my $file (qw(manifest terms-1 prizes-1 rules-1 terms-2 prizes-2
-                     rules-2 log heads timestamps cosignatures beacons reveal
+                     rules-2 heads log timestamps cosignatures beacons reveal
                      evidence))
     {
         my $r = $self->fetch($file);
