@@ -37,7 +37,8 @@ help:
 	@echo "make asan       end-to-end tests on nginx with ASan and UBSan"
 	@echo "make fuzz       fuzzers, FUZZ_TIME=60 seconds each"
 	@echo "make lint       compiler warnings, style, Lua, Perl and shell"
-	@echo "make soak       100,000 observed purchases while all else fails"
+	@echo "make soak       100,000 observed purchases while all else fails;"
+	@echo "                soak-plays: 100,000 plays, KILLS=200 SEED="
 	@echo "make replay     two years of real purchases; REPLAY='--data DIR'"
 	@echo "make bench      measurements; bench-draws: the arithmetic of draws;"
 	@echo "                bench-verify: loyalty-verify on N=1000000 records;"
@@ -111,7 +112,7 @@ bench:
 bench-plays:
 	@$(DEPS) build bench
 	@$(MAKE) -s --no-print-directory module
-	@perl tests/bench/plays.pl $(PLAYS)
+	@tests/bench/run plays play-call play-win
 
 bench-verify: verify
 	@perl tests/bench/verify.pl $(N)
@@ -137,6 +138,12 @@ soak:
 	@$(DEPS) build test
 	@$(MAKE) -s --no-print-directory module
 	@LOYALTY_SOAK=100000 perl tests/run.pl --time 900 t/observe_soak.t
+
+soak-plays:
+	@$(DEPS) build test
+	@$(MAKE) -s --no-print-directory module verify
+	@LOYALTY_SOAK=$(or $(N),100000) LOYALTY_KILLS=$(KILLS) \
+	 LOYALTY_SEED=$(SEED) perl tests/run.pl --time 3600 t/instant_kill.t
 
 replay:
 	@$(DEPS) build test
@@ -302,4 +309,4 @@ FORCE:
 
 .PHONY: all help deps module module-locked demo demo-stop verify web \
         verify-locked test asan lint bench bench-draws bench-plays bench-verify \
-        stats soak replay fsck clean unit unit-locked fuzz fuzz-run FORCE
+        stats soak soak-plays replay fsck clean unit unit-locked fuzz fuzz-run FORCE

@@ -5,11 +5,11 @@ package Loyalty::Bench::Draws;
 #     my $draw = Loyalty::Bench::Draws::measure($bench);
 #         closing => seconds, entries => n
 #         draw => [seconds, ...]      draws of the same entries
-#         rate, p50, p99, calm_p50, calm_p99      events/s and ms
+#         rate, p50, p99, calm_p50, calm_p99      plays/s and ms
 #
-# Entries are put into Redis as enter_H appends them.  Live traffic is single
-# events at equal distances, over one connection; each is measured from when
-# it was due.
+# Entries are put into Redis as enter_H appends them.  Live traffic is plays of
+# an instant win at equal distances, over connections to both workers, of which
+# one closes; each is measured from when it was due.
 
 use strict;
 use warnings;
@@ -23,7 +23,8 @@ use Time::HiRes qw(time sleep);
 
 my $ENTRIES = $ENV{BENCH_ENTRIES} // 1_000_000;
 my $CHUNK = 4096;
-my $RATE = 500;                 # events a second
+my $RATE = 500;                 # plays a second
+my $CONNECTIONS = 8;
 my $CALM = 6;                   # seconds before the close
 my $DRAWS = 5;
 
@@ -41,6 +42,8 @@ sub measure {
 
     $t->write_file('program.conf', _program($open, $close));
     $t->start;
+
+    $t->wait_for(sub { _play($t, 'first') }, 60) or die "no play\n", $t->log;
 
     my $traffic = _traffic($t, $t->dir . '/latency');
     my $redis = $t->redis;
@@ -66,7 +69,7 @@ sub measure {
     # the same once more
     while (@draws < $DRAWS) {
         _again($redis, $tag);
-        $t->wait_for(sub { _phase($redis, $tag) == 4 }, 30)
+        $t->wait_for(sub { _phase($redis, $tag) == 4 }, 60)
             or die "it is not drawn again\n";
         @draws = $t->log =~ /positions are filled, in (\d+) ms/g;
     }
@@ -92,8 +95,10 @@ sub _program {
 unsafe_store on;
 secret_file %%TESTDIR%%/secret;
 wallet points;
-earn visit points 1;
-streak daily { on visit; every day; award points 5 every=7; }
+instant_win scratch { open @{[_at($open)]}; close @{[_at($close + 86400)]};
+                      limit 10000 per day; draw odds;
+                      prize car { stock 1000000; odds 1/1000; }
+                      prize pen { odds 1/5; award points 20; } }
 sweepstakes big { open @{[_at($open)]}; close @{[_at($close)]};
                   prize trip { stock 1000; } }
 END
@@ -154,15 +159,26 @@ sub _state {
 sub _phase { return (_state(@_))[5] }
 
 
-# back to "closed", as if it had not been drawn
+# back to "closed", as if it had not been drawn; a worker that was looking at
+# its winners is perplexed, and looks again after 30 s
 
 sub _again {
     my ($redis, $tag) = @_;
     my @state = _state($redis, $tag);
 
-    $redis->call('DEL', "$tag:w", "$tag:f:picks", "$tag:f:reveal");
     $state[5] = 2;
+    $redis->call('MULTI');
+    $redis->call('DEL', "$tag:w", "$tag:f:picks", "$tag:f:reveal");
     $redis->call('SET', "$tag:s", _pack(@state));
+    $redis->call('EXEC');
+}
+
+
+sub _play {
+    my ($t, $key) = @_;
+
+    return $t->post('/loyalty/games/scratch/plays', undef, headers => {
+        'X-Member' => 'first', 'Idempotency-Key' => $key })->status == 200;
 }
 
 
@@ -173,26 +189,25 @@ sub _traffic {
 
     return $pid if $pid;
 
-    my $sock = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port")
-        or POSIX::_exit(1);
+    my @socks = map { IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port")
+                      // POSIX::_exit(1) } 1 .. $CONNECTIONS;
     my $running = 1;
     open my $fh, '>', $file or POSIX::_exit(1);
 
     $SIG{TERM} = sub { $running = 0 };
 
     for (my ($n, $due) = (0, time); $running; $n++, $due += 1 / $RATE) {
-        my $body = '{"id":"e' . $n . '","member":"m' . $n % 1000
-                   . '","type":"visit"}';
         my $wait = $due - time;
+        my $sock = $socks[$n % @socks];
         my $reply = '';
 
         sleep $wait if $wait > 0;
 
-        syswrite $sock, "POST /loyalty-in/events HTTP/1.1\r\nHost: a\r\n"
-            . "Content-Type: application/json\r\nContent-Length: "
-            . length($body) . "\r\n\r\n$body";
+        syswrite $sock, "POST /loyalty/games/scratch/plays HTTP/1.1\r\n"
+            . "Host: a\r\nX-Member: m@{[$n % 1000]}\r\n"
+            . "Idempotency-Key: $n\r\nContent-Length: 0\r\n\r\n";
 
-        while ($reply !~ /\}\}$/) {
+        while ($reply !~ /\r\n\r\n\{.*\}\}$/s) {
             sysread $sock, $reply, 65536, length $reply or POSIX::_exit(1);
         }
 

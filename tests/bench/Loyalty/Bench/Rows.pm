@@ -21,6 +21,7 @@ use utf8;
 use Loyalty::Bench::Draws;
 use Loyalty::Bench::Machine;
 use Loyalty::Bench::Members;
+use Loyalty::Bench::Plays;
 use Loyalty::Bench::Profile;
 use Loyalty::Bench::Shop;
 
@@ -132,6 +133,23 @@ my @ROWS = (
       how => 'The same with a backend that answers at once: the difference'
           . ' of the two.' },
 
+    { name => 'plays', figure => 'plays over HTTP against the driver',
+      goal => ['≥', 0.75], runs => [], measure => \&plays,
+      how => 'Plays over 64 connections, all on one game with a stock of'
+          . ' 1,000,000, each by a member with three purchases behind it,'
+          . ' against the commands that the module sent for such plays.' },
+
+    { name => 'play-call', figure => 'usec_per_call of a play against an event',
+      goal => ['≤', 1.3], runs => [], measure => \&play_call,
+      compare => [qw(lose event)],
+      how => 'INFO commandstats while the driver sends plays, and purchases'
+          . ' of the CDNOW program by such members; no durability.' },
+
+    { name => 'play-win', figure => 'the same of a play that wins and one that'
+          . ' loses', goal => ['±', 0.1], runs => [], measure => \&play_call,
+      compare => [qw(win lose)],
+      how => 'Every play wins, or none does.' },
+
     { name => 'winners', figure => 'seconds for 1,000 winners of 10^7 tickets',
       goal => ['≤', 0.1], runs => [], measure => \&winners,
       how => 'A sweepstakes of 1,000,000 members with 10 tickets each, drawn'
@@ -141,9 +159,14 @@ my @ROWS = (
     { name => 'closing', figure => 'seconds to close 1,000,000 entries',
       goal => ['≤', 10], runs => [], measure => \&closing,
       how => 'The same sweepstakes: from the moment that nobody enters any'
-          . ' more to the signed close, while single events go on at equal'
-          . ' distances; their latency before and meanwhile.'
+          . ' more to the signed close, beside live plays.'
           . ' BENCH_ENTRIES=10000000 for more of them.' },
+
+    { name => 'closing-p99', figure => 'p99 of plays meanwhile against before',
+      goal => ['≤', 2], runs => [], measure => \&closing_p99,
+      how => 'Plays of an instant win in the same Redis, due at equal'
+          . ' distances over 8 connections, to both workers, of which one'
+          . ' closes.' },
 );
 
 
@@ -263,6 +286,7 @@ sub goal {
     my ($goal) = @_;
 
     return '' if !defined $goal;
+    return "1 ± $goal->[1]" if $goal->[0] eq '±';
     return "$goal->[0] " . ($goal->[1] < 0.5
                             ? '1/' . number(1 / $goal->[1]) =~ s/\.?0+$//r
                             : number($goal->[1]) =~ s/(\.\d*?)0+$/$1/r
@@ -273,8 +297,9 @@ sub goal {
 sub reached {
     my ($goal, $value) = @_;
 
-    return ($goal->[0] eq '≥' ? $value >= $goal->[1] : $value <= $goal->[1])
-           ? 'yes' : 'no';
+    return ($goal->[0] eq '≥' ? $value >= $goal->[1]
+          : $goal->[0] eq '±' ? abs($value - 1) <= $goal->[1]
+          : $value <= $goal->[1]) ? 'yes' : 'no';
 }
 
 
@@ -531,12 +556,97 @@ sub closing {
 
     return (cell => number($draw->{closing}),
             reached => reached($goal, $draw->{closing}),
-            details => [ sprintf '%d entries; %d events/s meanwhile, p50 %s'
-                . ' and p99 %s ms, and before it p50 %s and p99 %s ms:'
-                . ' p99 is %s times that without.', $draw->{entries},
-                $draw->{rate},
-                map({ number($draw->{$_}) } qw(p50 p99 calm_p50 calm_p99)),
-                number($draw->{p99} / $draw->{calm_p99}) ]);
+            details => [ "$draw->{entries} entries." ]);
+}
+
+
+sub closing_p99 {
+    my ($self, $row) = @_;
+    my $draw = $self->draw;
+    my $ratio = $draw->{p99} / $draw->{calm_p99};
+
+    return (cell => number($ratio), reached => reached($row->{goal}, $ratio),
+            details => [ sprintf '%d plays/s; p50 %s and p99 %s ms meanwhile,'
+                . ' p50 %s and p99 %s ms before.', $draw->{rate},
+                map { number($draw->{$_}) } qw(p50 p99 calm_p50 calm_p99) ]);
+}
+
+
+# ---- plays ----
+
+sub instant_win {
+    my ($self) = @_;
+
+    return $self->{plays}
+        //= Loyalty::Bench::Plays->new($self->{bench});
+}
+
+
+sub plays {
+    my ($self, $row) = @_;
+    my $plays = $self->instant_win;
+    my (%cells, @details, $main);
+
+    for my $mode (@{$self->{modes}}) {
+        my $rounds = $mode eq $MAIN ? $self->{rounds}
+                   : int(($self->{rounds} + 1) / 2);
+        my (@http, @driver);
+
+        $plays->mode($mode);
+
+        for my $round (1 .. $rounds) {
+            push @http, $plays->http('lose');
+            push @driver, $plays->driver('lose');
+            $self->{bench}->say(sprintf '%s %d/%d plays   %.0f plays/s,'
+                . ' driver %.0f', $mode, $round, $rounds, $http[-1]{rate},
+                $driver[-1]{rate});
+        }
+
+        my @ratios = map { $http[$_]{rate} / $driver[$_]{rate} } 0 .. $#http;
+
+        $cells{$mode} = number(median(@ratios));
+        $main = median(@ratios) if $mode eq $MAIN || !defined $main;
+        push @details, sprintf '%s: %s to %s in %d rounds; %.0f plays/s, the'
+            . ' driver %.0f; p99 %s ms; %.2f calls a play.', $mode,
+            map({ number($_) } (sort { $a <=> $b } @ratios)[0, -1]), $rounds,
+            median(map { $_->{rate} } @http),
+            median(map { $_->{rate} } @driver),
+            number(median(map { $_->{p99} } @http)),
+            median(map { $_->{calls} } @http);
+    }
+
+    return (cells => \%cells, details => \@details,
+            reached => reached($row->{goal}, $main));
+}
+
+
+sub play_call {
+    my ($self, $row) = @_;
+    my $plays = $self->instant_win;
+    my $runs = $self->{play_calls} //= do {
+        my %runs;
+
+        $plays->mode('none');
+
+        for (1 .. $self->{rounds}) {
+            push @{$runs{$_}}, $plays->driver($_)->{usec}
+                for qw(event lose win);
+        }
+
+        \%runs;
+    };
+
+    my ($one, $other) = map { $runs->{$_} } @{$row->{compare}};
+    my @ratios = map { $one->[$_] / $other->[$_] } 0 .. $#$one;
+
+    return (cell => number(median(@ratios)),
+            reached => reached($row->{goal}, median(@ratios)),
+            details => [ sprintf '%s to %s in %d rounds; %s.',
+                map({ number($_) } (sort { $a <=> $b } @ratios)[0, -1]),
+                scalar @ratios,
+                join ', ', map { sprintf '%s %.1f µs', $_,
+                                 median(@{$runs->{$_}}) }
+                           @{$row->{compare}} ]);
 }
 
 
