@@ -168,7 +168,6 @@ sub _kill_later {
     my ($self, $what, $node) = @_;
     my @victims = $what eq 'redis' ? $self->{t}{redis}{pid}
                                    : _victims($what, $node);
-    my @orphans = $what eq 'master' ? $node->workers : ();
     my $pause = rand 0.04;
     my $pid = fork // die "fork: $!\n";
 
@@ -178,12 +177,12 @@ sub _kill_later {
         POSIX::_exit(0);
     }
 
-    return ($pid, @orphans);
+    return $pid;
 }
 
 
 sub _mend {
-    my ($self, $what, $node, @orphans) = @_;
+    my ($self, $what, $node) = @_;
 
     if ($what eq 'redis') {
         $self->{t}->redis_kill;
@@ -197,14 +196,17 @@ sub _mend {
 
     waitpid $master, 0;
 
-    # workers without a master go on, until they are killed, too
-    if (@orphans) {
+    # workers without a master go on; one may have come at the last moment
+    if ($what eq 'master') {
         $self->_send($self->_batch($self->{plays})) for 1 .. 3;
-        kill 'KILL', @orphans;
     }
 
-    $node->wait_for(sub { !defined eval { $node->connect } })
-        or die "nginx does not go\n";
+    $node->wait_for(sub {
+        my @left = Loyalty::Test::_group($master);
+        kill 'KILL', @left;
+        return !@left;
+    }) or die "nginx does not go\n";
+
     unlink $node->dir . '/nginx.pid';
     $node->unguard($master);
     $node->start;
@@ -220,11 +222,11 @@ sub _kill {
 
     my $what = shift @{ $self->{queue} };
     my $node = $self->{nodes}[rand @{ $self->{nodes} }];
-    my ($killer, @orphans) = $self->_kill_later($what, $node);
+    my $killer = $self->_kill_later($what, $node);
 
     $self->_send($self->_batch($self->{plays}));
     waitpid $killer, 0;
-    $self->_mend($what, $node, @orphans);
+    $self->_mend($what, $node);
     $self->{killed}{$what}++;
 
     return;
