@@ -6,8 +6,9 @@ package Loyalty::Bench::Plays;
 #
 #     my $plays = Loyalty::Bench::Plays->new($bench);
 #     $plays->mode('everysec');
-#     $plays->http('lose')      one run: { rate, usec, calls, p99 }
-#     $plays->driver('win')     the same of the recorded commands
+#     $plays->http('lose')      one run: { rate, usec, calls, p99, front, ... }
+#                               as those of Loyalty::Bench
+#     $plays->driver('win')     { rate, usec } of the recorded commands
 #     $plays->{n}               plays in a run (BENCH_PLAYS)
 #
 # 'lose' and 'win' are two games; 'event' is a purchase of the CDNOW program
@@ -24,6 +25,7 @@ use strict;
 use warnings;
 
 use Loyalty::Bench;
+use Loyalty::Bench::Machine;
 use Loyalty::Bench::Recorder;
 use POSIX ();
 use Time::HiRes qw(sleep);
@@ -289,14 +291,22 @@ sub http {
 
     $self->{redis}->redis->call('CONFIG', 'RESETSTAT');
 
+    my $meter = Loyalty::Bench::Machine->new(
+        front => [ Loyalty::Bench::processes($self->{nginx}) ],
+        redis => [ $self->{redis}{redis}{pid} ]);
+
+    $meter->start;
     my %r = $self->{bench}->load($self->{nginx}->port('shop'), $file,
                                  -c => 64);
+    my %used = $meter->stop;
     my ($calls, $usec) = _usec($self->{redis});
 
     $r{wrong} == 0 or die "$what: $r{wrong} were refused\n";
 
-    return { rate => $self->{n} / $r{seconds}, usec => $usec,
-             calls => $calls / $self->{n}, p99 => $r{p99} / 1000 };
+    return { %used, tool => $r{cpu}, events => $self->{n},
+             seconds => $r{seconds}, rate => $self->{n} / $r{seconds},
+             usec => $usec, calls => $calls / $self->{n},
+             p99 => $r{p99} / 1000 };
 }
 
 

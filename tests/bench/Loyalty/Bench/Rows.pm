@@ -597,9 +597,9 @@ sub plays {
         for my $round (1 .. $rounds) {
             push @http, $plays->http('lose');
             push @driver, $plays->driver('lose');
-            $self->{bench}->say(sprintf '%s %d/%d plays   %.0f plays/s,'
-                . ' driver %.0f', $mode, $round, $rounds, $http[-1]{rate},
-                $driver[-1]{rate});
+            $self->{bench}->say(sprintf '%s %d/%d plays   %s; driver %.0f',
+                                $mode, $round, $rounds, in_words($http[-1]),
+                                $driver[-1]{rate});
         }
 
         my @ratios = map { $http[$_]{rate} / $driver[$_]{rate} } 0 .. $#http;
@@ -607,12 +607,18 @@ sub plays {
         $cells{$mode} = number(median(@ratios));
         $main = median(@ratios) if $mode eq $MAIN || !defined $main;
         push @details, sprintf '%s: %s to %s in %d rounds; %.0f plays/s, the'
-            . ' driver %.0f; p99 %s ms; %.2f calls a play.', $mode,
+            . ' driver %.0f; p99 %s ms; %.2f calls a play; µs of CPU a play:'
+            . ' front %.1f, Redis %.1f, generator %.1f; %.1f of waiting for'
+            . ' a core.', $mode,
             map({ number($_) } (sort { $a <=> $b } @ratios)[0, -1]), $rounds,
             median(map { $_->{rate} } @http),
             median(map { $_->{rate} } @driver),
             number(median(map { $_->{p99} } @http)),
-            median(map { $_->{calls} } @http);
+            median(map { $_->{calls} } @http),
+            map({ my $part = $_; median(map { value($_, $part) } @http) }
+                qw(front redis tool)),
+            median(map { value($_, 'front_wait') + value($_, 'redis_wait') }
+                   @http);
     }
 
     return (cells => \%cells, details => \@details,
