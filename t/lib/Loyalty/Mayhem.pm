@@ -270,13 +270,34 @@ sub check {
     $points += $self->_check_game($_) for @{ $self->{names} };
     $self->_check_codes;
 
-    is(sum0(map { $self->{t}->me("m$_")->json->{wallets}{points}{balance} }
-            0 .. $self->{members} - 1),
+    is(sum0(map { $self->_balance("m$_") } 0 .. $self->{members} - 1),
        $points, 'each play was charged once, and each win paid');
 
     Loyalty::Instant::fsck($self->{t});
 
     return;
+}
+
+
+# once the worker that is asked has found Redis again
+
+sub _sure {
+    my ($t, $ask) = @_;
+    my $answer;
+
+    $t->wait_for(sub { defined($answer = $ask->()) }) or die "no answer\n";
+
+    return $answer;
+}
+
+
+sub _balance {
+    my ($self, $member) = @_;
+    my $t = $self->{t};
+
+    return _sure($t, sub { my $r = $t->me($member);
+                           $r->status == 200 ? $r->json : undef;
+                         })->{wallets}{points}{balance};
 }
 
 
@@ -293,7 +314,8 @@ sub _check_game {
 
     is(scalar @$records, scalar @keys,
        "$name: a record in the log for each key");
-    is($g->file('log'), $g->log, "$name: which is published");
+    ok(_sure($g->{t}, sub { $g->file('log') }) eq $g->log,
+       "$name: which is published");
 
     my @lost = grep {
         my ($id, $outcome, undef, undef, $record)
