@@ -2,7 +2,8 @@
 -- Instant win: a play is paid for, drawn, taken out of the stock, written
 -- into the log and remembered in one step.  It is made of three transitions,
 -- reserve (the member's), draw (the game's) and settle (the member's), which
--- know nothing of each other's slot in Redis.
+-- know nothing of each other's slot in Redis; instant_win-split.lua makes
+-- them one after another.
 --
 -- play_@H@
 --     keys:   member, overflow, feed, aliases, state, log N, log N + 1,
@@ -12,8 +13,9 @@
 --             cannot be drawn ("": it can), e, R_p, degraded (0 or 1), { day,
 --             week, month }, person, base, width, draws, targets or nil
 --     output: "N" or "D", hashes, record, then the 189 bytes of the play in
---             the log; "E" and a code; or "R" and what nginx has to know
---             before it tries again, nothing being written:
+--             the log; "E" and a code; "O" and a reservation that is open; or
+--             "R" and what nginx has to know before it tries again, nothing
+--             being written:
 --             t and ms    Redis's clock: t, its epoch or its period is past
 --             i and idx   which idx it is
 --             c and idx   none of the draws for idx is accepted
@@ -36,7 +38,8 @@
 --         log, the name hashes of all rows so far, and how many of each were
 --         awarded (of blanks: drawn)
 -- state of a member: { plays awarded and not used, wins, plays, day, in it,
---         week, in it, month, in it, e, R_p, next idx, ... }
+--         week, in it, month, in it, open reservation or "", e, R_p, next
+--         idx, ... }
 -- errors: not_open, closed, paused, not_eligible, insufficient_balance,
 --         sold_out, beacon_unavailable, idempotency_conflict, limit_reached
 --         (":" and the limit's unit; a number that would pass 2^53 has none)
@@ -61,7 +64,7 @@ local ROW = 5                       -- values of a row
 local TOP, NAMES = 6, 7             -- counts follow
 
 -- a member's state
-local BANK, WON, PLAYED, SEEN = 1, 2, 3, 10
+local BANK, WON, PLAYED, PENDING, SEEN = 1, 2, 3, 10, 11
 
 
 -- What a draw came to, made once: each play sets every field anew.
@@ -339,7 +342,7 @@ local function player(c, slot)
     local st = state_of(c, slot)
 
     if not st then
-        st = { 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+        st = { 0, 0, 0, 0, 0, 0, 0, 0, 0, '' }
         set_state(c, slot, st)
     end
 
@@ -374,10 +377,10 @@ local function period_past(st, limits, periods)
 end
 
 
--- Whether the member may play, and the price: awarded plays go first.  nil,
--- or what to answer instead.
+-- Whether the member may play, and the price: what to answer instead, or nil
+-- and wallet, points, plays.  Awarded plays go first.
 
-local function reserve(c, rule, slot, st, periods)
+local function reserve(c, rule, st, periods)
     if not eligible(c, rule[ELIGIBLE]) then
         return 'Enot_eligible'
     end
@@ -392,7 +395,7 @@ local function reserve(c, rule, slot, st, periods)
     local kind, amount = cost[1], cost[3]
 
     if kind == 0 then
-        return
+        return nil, '', 0, 0
     end
 
     if kind == PLAYS or st[BANK] > 0 then
@@ -402,18 +405,43 @@ local function reserve(c, rule, slot, st, periods)
             return 'Einsufficient_balance'
         end
 
-        local x, n = c.entries, c.n
-
-        st[BANK] = st[BANK] - amount
-        x[n + 1], x[n + 2], x[n + 3] = 17, slot, -amount
-        c.n = n + 3
-
-        return
+        return nil, '', 0, amount
     end
 
-    local code = charge(c, cost[2], amount, slot)
+    local w = c.wallet_index[cost[2]]
 
-    return code and 'E' .. code
+    if not w or available(c, w) < amount then
+        return 'Einsufficient_balance'
+    end
+
+    return nil, cost[2], amount, 0
+end
+
+
+local function note_plays(c, slot, amount)
+    local x, n = c.entries, c.n
+
+    x[n + 1], x[n + 2], x[n + 3] = 17, slot, amount
+    c.n = n + 3
+end
+
+
+-- takes the price, which may have been put aside: it is not looked at again
+
+local function pay(c, slot, st, h, points, plays)
+    if plays > 0 then
+        st[BANK] = st[BANK] - plays
+        note_plays(c, slot, -plays)
+
+    elseif points > 0 then
+        local w = wallet_of(c, h)
+        local v, i = c.wallets, w * 4 - 3
+        local x, n = c.entries, c.n
+
+        v[i] = v[i] - points
+        x[n + 1], x[n + 2], x[n + 3], x[n + 4] = 1, w, -points, slot
+        c.n = n + 4
+    end
 end
 
 
@@ -429,7 +457,7 @@ local function plays_left(c, rule, st, periods)
 
     elseif kind == 1 then
         local w = c.wallet_index[rule[COST][2]]
-        local balance = w and c.wallets[w * 4 - 3] or 0
+        local balance = w and available(c, w) or 0
 
         paid = balance > 0 and (balance - balance % amount) / amount or 0
         paid = paid + (st[BANK] > 0 and st[BANK] or 0)
@@ -519,14 +547,6 @@ end
 
 -- ---- awards of plays ----
 
-local function note_plays(c, slot, amount)
-    local x, n = c.entries, c.n
-
-    x[n + 1], x[n + 2], x[n + 3] = 17, slot, amount
-    c.n = n + 3
-end
-
-
 granting[PLAYS] = function(c, h, amount)
     local slot = slot_of(c, h)
     local st = player(c, slot)
@@ -565,9 +585,10 @@ SUMMED[PLAYS] = true
 
 -- ---- in one step ----
 
--- No prize may be drawn that has no code behind it.
+-- No prize may be drawn that has no code behind it; the keys of the pools
+-- begin at first.
 
-local function pools_empty(g, rule, keys)
+local function pools_empty(g, rule, keys, first)
     local rows = rule[ROWS]
 
     if rule.pools == nil then
@@ -582,13 +603,42 @@ local function pools_empty(g, rule, keys)
         local pool, stock = rows[i + 3], rows[i + 1]
 
         if pool ~= '' and (stock < 0 or g[count_at(g, rows[i])] < stock)
-           and not (among(pool, keys, 9) and call('EXISTS', pool) == 1)
+           and not (among(pool, keys, first) and call('EXISTS', pool) == 1)
         then
             return true
         end
     end
 
     return false
+end
+
+
+-- where the log has a play that the member remembers
+
+local function known_seq(c, reply)
+    local body, i = body_of(sub(reply, 5 + #c.whashes + #c.slots)), HEAD + 1
+
+    while body[i] ~= 14 do
+        i = entry_end(body, i)
+    end
+
+    return body[i + 2]
+end
+
+
+-- its bytes there, or what to answer when its chunk is none of the two at
+-- keys[k] and behind it
+
+local function recorded(keys, k, first, seq)
+    local chunk = (seq - seq % CHUNK) / CHUNK - first
+
+    if chunk ~= 0 and chunk ~= 1 then
+        return nil, 'Rl' .. fmt('%.0f', seq)
+    end
+
+    local at = seq % CHUNK * RECORDED
+
+    return call('GETRANGE', keys[k + chunk], at, at + RECORDED - 1)
 end
 
 
@@ -599,22 +649,9 @@ local function known_play(c, keys, reply, first)
         return reply
     end
 
-    local body, i = body_of(sub(reply, 5 + #c.whashes + #c.slots)), HEAD + 1
+    local record, other = recorded(keys, 6, first, known_seq(c, reply))
 
-    while body[i] ~= 14 do
-        i = entry_end(body, i)
-    end
-
-    local seq = body[i + 2]
-    local chunk = (seq - seq % CHUNK) / CHUNK - first
-
-    if chunk ~= 0 and chunk ~= 1 then
-        return 'Rl' .. fmt('%.0f', seq)
-    end
-
-    local at = seq % CHUNK * RECORDED
-
-    return reply .. call('GETRANGE', keys[6 + chunk], at, at + RECORDED - 1)
+    return other or reply .. record
 end
 
 
@@ -667,6 +704,10 @@ local function play(keys, t, needle, rest, member, constants, blob,
     local slot = slot_of(c, h)
     local st = player(c, slot)
 
+    if st[PENDING] ~= '' then
+        return 'O' .. st[PENDING]
+    end
+
     other = halted(g, rule, t, e, R, degraded)
 
     if not other and period_past(st, rule[LIMITS], periods) then
@@ -677,15 +718,21 @@ local function play(keys, t, needle, rest, member, constants, blob,
         other = 'Enot_eligible'
     end
 
-    other = other or reserve(c, rule, slot, st, periods)
+    local wallet, points, plays
 
-    if not other and pools_empty(g, rule, keys) then
+    if not other then
+        other, wallet, points, plays = reserve(c, rule, st, periods)
+    end
+
+    if not other and pools_empty(g, rule, keys, 9) then
         other = 'Esold_out'
     end
 
     if other then
         return other
     end
+
+    pay(c, slot, st, wallet, points, plays)
 
     local seq, idx = g[DRAWN_RECORDS], next_idx(st, e, R)
 

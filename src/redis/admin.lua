@@ -47,7 +47,7 @@ local function adjust(keys, now, needle, rest, member, constants, h, amount,
     if amount > 0 then
         give(c, w, amount, 0)
 
-    elseif c.wallets[w * 4 - 3] < -amount and not c.program.negative[h] then
+    elseif available(c, w) < -amount and not c.program.negative[h] then
         return 'Einsufficient_balance'
 
     else

@@ -238,6 +238,24 @@ local function head_of(c)
 end
 
 
+-- how the feed calls the member: where its id stands in the aliases
+
+local function name_member(c, keys)
+    if not c.alias then
+        c.alias = call('APPEND', keys[4], char(#c.member) .. c.member)
+                  - 1 - #c.member
+    end
+end
+
+
+-- the member as it is, without a record more
+
+local function save_member(c, keys)
+    name_member(c, keys)
+    call('SET', keys[1], head_of(c) .. c.records)
+end
+
+
 -- the record of what c.entries say, the member with it, and the feed's line
 
 local function save(c, keys, needle, rest, program_slot, type_slot)
@@ -273,10 +291,7 @@ local function save(c, keys, needle, rest, program_slot, type_slot)
     local record = char((size - size % 256) / 256, size % 256) .. needle
                    .. rest .. tail
 
-    if not c.alias then
-        c.alias = call('APPEND', keys[4], char(#c.member) .. c.member)
-                  - 1 - #c.member
-    end
+    name_member(c, keys)
 
     if c.targets ~= NO_TARGETS then
         flush_targets(c)

@@ -215,16 +215,75 @@ local function give(c, w, amount, slot)
 end
 
 
+-- What a wallet can pay with: its balance without what is held, which is the
+-- price of something under way.  The program's slot lists it: slot, wallet
+-- hash, amount, ...
+
+local function available(c, w)
+    local points, slot = c.wallets[w * 4 - 3], c.slot_index[c.program[1]]
+    local held = slot and state_of(c, slot)
+
+    if held then
+        local h = sub(c.whashes, w * 4 - 3, w * 4)
+
+        for i = 2, #held, 3 do
+            if held[i] == h then
+                points = points - held[i + 1]
+            end
+        end
+    end
+
+    return points
+end
+
+
+local function hold(c, h, amount, slot)
+    local own = slot_of(c, c.program[1])
+    local held = state_of(c, own)
+
+    if not held then
+        held = {}
+        set_state(c, own, held)
+    end
+
+    local n = #held
+
+    held[n + 1], held[n + 2], held[n + 3] = slot, h, amount
+end
+
+
+-- gives back what is held for a slot
+
+local function release(c, slot)
+    local own = slot_of(c, c.program[1])
+    local held = state_of(c, own)
+
+    for i = 1, held and #held or 0, 3 do
+        if held[i] == slot then
+            for j = i, #held do
+                held[j] = held[j + 3]
+            end
+
+            break
+        end
+    end
+
+    if held and #held == 0 then
+        c.states[own] = false
+    end
+end
+
+
 -- and back: below zero where the wallet allows, else the rest is owed
 
 local function take(c, w, amount, slot)
     local v, i = c.wallets, w * 4 - 3
-    local taken = amount
+    local taken, points = amount, available(c, w)
 
-    if v[i] < amount
+    if points < amount
        and not c.program.negative[sub(c.whashes, w * 4 - 3, w * 4)]
     then
-        taken = v[i] > 0 and v[i] or 0
+        taken = points > 0 and points or 0
     end
 
     if v[i] - taken < -MAX or v[i + 1] - amount < -MAX
@@ -259,7 +318,7 @@ end
 local function spend(c, w, amount, slot)
     local v, i = c.wallets, w * 4 - 3
 
-    if v[i] < amount then
+    if available(c, w) < amount then
         return false
     end
 

@@ -14,6 +14,8 @@ package Plays;
 #     $game->left     what is left of each row
 #     $game->moments  [unit, row, ms] in order; of a game with moments
 #
+# With LOYALTY_SPLIT in the environment a play is made in its three steps.
+#
 # new() takes too: blanks, length, version, wins, cost, limits, eligible,
 # beacon (0: none), awards => { name => [kind, \hash, amount] },
 # pools => { name => key }.  play() takes off (of Redis's clock), degraded,
@@ -312,35 +314,26 @@ sub play {
     my ($self, $member, $t, $key, %opt) = @_;
     my $engine = $self->{engine};
     my $person = person($self->{kp}, $self->{cid}, $member);
-    my $id = substr HMAC($self->{kp}, T('play-id') . $self->{cid} . $person
-                                      . lp($key)), 0, 16;
-    my ($base, $many, $width) = ($opt{base} // 0, $opt{many} // 2, 1);
-    my ($seq, @asked) = ($self->{seq});
-    my $redis = $t + ($opt{off} // 0);
+    my %p = (
+        member => $member, person => $person,
+        id => substr(HMAC($self->{kp}, T('play-id') . $self->{cid} . $person
+                                       . lp($key)), 0, 16),
+        base => $opt{base} // 0, many => $opt{many} // 2, width => 1,
+        seq => $self->{seq}, %opt,
+    );
+    my @asked;
 
-    $engine->clock($redis);
+    $engine->clock($t + ($opt{off} // 0));
 
     for (1 .. 4) {
-        $self->{t} = $engine->{now} = $t;
+        $self->{t} = $engine->{now} = $p{t} = $t;
+        $p{e} = $opt{e} // $self->epoch($t);
+        $p{round} = $opt{round} // $self->round($t);
+        $p{periods} = $opt{periods}
+                      // [map { int($t / 86_400_000 / $_) } 1, 7, 30];
 
-        my $e = $opt{e} // $self->epoch($t);
-        my $round = $opt{round} // $self->round($t);
-        my $chunk = int($seq / 4096);
-        my $reply = $engine->call('play', [
-            $engine->keys_of($member), "$self->{tag}:s",
-            "$self->{tag}:l:$chunk", "$self->{tag}:l:" . ($chunk + 1),
-            "$self->{tag}:gone",
-            @{ $opt{keys} // [] },
-        ], [
-            $t, \("\x11\x01" . $id), $engine->rest($t, $opt{fp} // ''),
-            \$member, $engine->constants, $self->blob, $self->{generation},
-            $chunk, \($opt{bar} // ''), $e, $round, $opt{degraded} // 0,
-            $opt{periods} // [map { int($t / 86_400_000 / $_) } 1, 7, 30],
-            \$person, $opt{us} ? ($base, length($opt{us}) / 32, \$opt{us})
-                              : $self->draws($e, $round, $person, $base,
-                                             $many, $width),
-            $opt{targets},
-        ]);
+        my $reply = $ENV{LOYALTY_SPLIT} ? $self->_in_steps(\%p, \@asked)
+                                        : $self->_at_once(\%p);
 
         return { code => $reply, asked => [] }
             if $reply =~ /^R/ && $opt{reckless};
@@ -368,13 +361,147 @@ sub play {
         push @asked, "$1$2";
 
         $t = $2 if $1 eq 't';
-        $base = $2, $width = 1 if $1 eq 'i';
-        $base = $2 if $1 eq 'a';
-        $width++ if $1 eq 'c';
-        $seq = $2 if $1 eq 'l';
+        _ask(\%p, $1, $2);
     }
 
     return { code => 'busy', asked => \@asked };
+}
+
+
+sub _ask {
+    my ($p, $what, $n) = @_;
+
+    $p->{base} = $n, $p->{width} = 1 if $what eq 'i';
+    $p->{base} = $n if $what eq 'a';
+    $p->{width}++ if $what eq 'c';
+    $p->{seq} = $n if $what eq 'l';
+
+    return;
+}
+
+
+sub _chunks {
+    my ($self, $p) = @_;
+    my $n = int($p->{seq} / 4096);
+
+    return ("$self->{tag}:s", map { "$self->{tag}:l:$_" } $n, $n + 1);
+}
+
+
+sub _u {
+    my ($self, $p) = @_;
+
+    return ($p->{base}, length($p->{us}) / 32, \$p->{us}) if $p->{us};
+    return $self->draws(@$p{qw(e round person base many width)});
+}
+
+
+sub _at_once {
+    my ($self, $p) = @_;
+    my $engine = $self->{engine};
+
+    return $engine->call('play', [
+        $engine->keys_of($p->{member}), $self->_chunks($p),
+        "$self->{tag}:gone", @{ $p->{keys} // [] },
+    ], [
+        $p->{t}, \("\x11\x01" . $p->{id}),
+        $engine->rest($p->{t}, $p->{fp} // ''), \$p->{member},
+        $engine->constants, $self->blob, $self->{generation},
+        int($p->{seq} / 4096), \($p->{bar} // ''), $p->{e}, $p->{round},
+        $p->{degraded} // 0, $p->{periods}, \$p->{person}, $self->_u($p),
+        $p->{targets},
+    ]);
+}
+
+
+# the same in three steps; each is one of the methods below, for tests of
+# what is cut off
+
+sub reserve_step {
+    my ($self, $p) = @_;
+    my $engine = $self->{engine};
+
+    return $engine->call('play_reserve',
+        [$engine->keys_of($p->{member}), "$self->{tag}:open"],
+        [$p->{t}, \("\x11\x01" . $p->{id}),
+         $engine->rest($p->{t}, $p->{fp} // ''), \$p->{member},
+         $engine->constants, $self->blob, \($p->{bar} // ''), $p->{e},
+         $p->{round}, $p->{degraded} // 0, $p->{periods}]);
+}
+
+
+sub reservation {
+    my ($bytes) = @_;
+    my %r;
+
+    @r{qw(needle rest t e round degraded idx wins wallet points plays)}
+        = map { Engine::decode(\$bytes) } 1 .. 11;
+
+    return \%r;
+}
+
+
+sub draw_step {
+    my ($self, $p, $r) = @_;
+
+    return $self->{engine}->call('play_draw',
+        [$self->_chunks($p), "$self->{tag}:d", @{ $p->{keys} // [] }],
+        [$r->{t}, \substr($r->{needle}, 2), $self->blob,
+         $self->{generation}, int($p->{seq} / 4096), \($p->{busy} // ''),
+         $r->{e}, $r->{round}, $r->{degraded}, \$p->{person}, $r->{idx},
+         $r->{wins}, $self->_u($p)]);
+}
+
+
+sub settle_step {
+    my ($self, $p, $r, $record, $code) = @_;
+    my $engine = $self->{engine};
+
+    return $engine->call('play_settle',
+        [$engine->keys_of($p->{member}), "$self->{tag}:open",
+         @{ $p->{target_keys} // [] }],
+        [$engine->{now}, \$r->{needle}, \$r->{rest}, \$p->{member},
+         $engine->constants, $self->blob, $r->{t}, \($record // ''),
+         \($code // ''), $p->{periods}, $p->{targets}]);
+}
+
+
+sub _in_steps {
+    my ($self, $p, $asked) = @_;
+    my $reply = $self->reserve_step($p);
+
+    if ($reply =~ /^K/) {
+        my $seq = unpack 'Q>', substr $reply, 1, 8;
+        my $log = $self->{engine}->raw('GETRANGE',
+                      "$self->{tag}:l:" . int($seq / 4096),
+                      $seq % 4096 * 189, $seq % 4096 * 189 + 188);
+
+        return substr($reply, 9) . $log;
+    }
+
+    return $reply if $reply !~ /^N/;
+
+    my $r = reservation(substr $reply, 1);
+    my $drawn;
+
+    $p->{base} = $r->{idx} if $self->{mode} ne 'moments' && !$p->{us};
+
+    for (1 .. 5) {
+        $drawn = $self->draw_step($p, $r);
+
+        last if $drawn !~ /^R([^t])([0-9]*)/s || $p->{reckless};
+
+        push @$asked, "$1$2";
+        _ask($p, $1, $2);
+    }
+
+    my $done = $drawn =~ /^P/
+        ? $self->settle_step($p, $r, substr($drawn, 1, 189),
+                             substr($drawn, 190))
+        : $self->settle_step($p, $r);
+
+    return $done =~ /^N/ ? $done . substr($drawn, 1, 189)
+         : $done =~ /^C/ ? $drawn : $done;
 }
 
 
