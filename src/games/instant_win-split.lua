@@ -1,9 +1,6 @@
 --
--- A play in three steps, each in one slot of Redis, as a cluster needs them
--- and "redis ... split" has them.  Between the first and the last one the
--- member keeps a reservation, and its price is held.  What is drawn for a
--- reservation, known by play_id and t, is final: whoever finds it open goes
--- on where another one stopped.
+-- A play in three steps, made of the transitions of instant_win.lua;
+-- split.lua has what it shares with an entry.
 --
 -- play_reserve_@H@
 --     keys:   member, overflow, feed, aliases, open ones
@@ -12,13 +9,8 @@
 --     output: "N" and a reservation; "O" and one that was made before;
 --             "K", its seq in the log, "D", hashes and record of a play that
 --             is known; "E" and a code; "Rt" as of play_@H@
--- play_open_@H@
---     keys:   member, open ones
---     input:  hash of the rule, member
---     output: "O" and the reservation that is open, or "G": none is, and it
---             is on no list
 -- play_draw_@H@
---     keys:   state, log N, log N + 1, drawn ones; then pools
+--     keys:   state, log N, log N + 1, done; then pools
 --     input:  t, play_id, rule, generation, N, why it cannot be drawn, e, R_p,
 --             degraded, person, idx, wins, base, width, draws
 --     output: "P", the play's 189 bytes in the log, and the code or nothing;
@@ -27,24 +19,13 @@
 --     keys:   member, overflow, feed, aliases, open ones; then targets
 --     input:  now, needle, rest, member, constants, rule, t, 189 bytes or "":
 --             it was refused, code, { day, week, month }, targets or nil
---     output: "N" or "D", hashes and record; "C": the reservation is gone
---             with its price; "G": there is no such reservation; "E" and a
---             code
--- play_pending_@H@ (no writes)
---     keys:   open ones
---     input:  before t, at most
---     output: members
--- play_forget_@H@
---     keys:   drawn ones
---     input:  before t: no reservation as old as that is open
---     output: how many were known
+--     output: "N" or "D", hashes and record; "C": the reservation is gone,
+--             and the price is the member's; "G": there is no such
+--             reservation; "E" and a code
 --
--- A reservation is msgpack values: needle, rest, t, e, R_p, degraded, idx,
--- wins, then wallet hash, points and plays of its price.
+-- A reservation's own values: e, R_p, degraded, idx, wins, plays that are its
+-- price.
 --
-
-
--- ---- reserve ----
 
 local function play_reserve(keys, t, needle, rest, member, constants, blob,
                             bar, e, R, degraded, periods)
@@ -56,12 +37,12 @@ local function play_reserve(keys, t, needle, rest, member, constants, blob,
     end
 
     local rule = memo[blob] or constant(blob)
-    local h = rule[2]
-    local slot = slot_of(c, h)
+    local slot = slot_of(c, rule[2])
     local st = player(c, slot)
+    local under = reserved(c, slot)
 
-    if st[PENDING] ~= '' then
-        return 'O' .. st[PENDING]
+    if under then
+        return 'O' .. under
     end
 
     local other = shut(rule, t) or bar ~= '' and 'E' .. bar
@@ -76,69 +57,31 @@ local function play_reserve(keys, t, needle, rest, member, constants, blob,
         other, wallet, points, plays = reserve(c, rule, st, periods)
     end
 
-    if other then
-        return other
-    end
-
-    st[PENDING] = pack(needle, rest, t, e, R, degraded, next_idx(st, e, R),
-                       st[WON], wallet, points, plays)
-
-    if points > 0 then
-        hold(c, wallet, points, slot)
-    end
-
-    save_member(c, keys)
-    call('ZADD', keys[5], fmt('%.0f', t), member)
-
-    return 'N' .. st[PENDING]
+    return other or reserve_for(c, keys, slot, wallet, points,
+                                pack(needle, rest, t, e, R, degraded,
+                                     next_idx(st, e, R), st[WON], plays))
 end
 
 
-local function play_open(keys, h, member)
-    local raw = call('GET', keys[1])
-    local c = work
-
-    load(c, raw)
-    c.touched_n = 0
-
-    local slot = c.slot_index[h]
-    local st = slot and state_of(c, slot)
-
-    if st and st[PENDING] ~= '' then
-        return 'O' .. st[PENDING]
-    end
-
-    call('ZREM', keys[2], member)
-
-    return 'G'
-end
-
-
--- ---- draw ----
-
--- what was drawn for a reservation: play_id, then "P", seq and code, or what
--- was answered
+-- "P", seq and code, as it was drawn, or what was answered
 
 local function outcome(keys, first, known)
-    if byte(known, 17) ~= 80 then                   -- "P"
-        return sub(known, 17)
+    if byte(known) ~= 80 then                       -- "P"
+        return known
     end
 
-    local record, other = recorded(keys, 2, first, sunpack('>I8', known, 18))
+    local record, other = recorded(keys, 2, first, sunpack('>I8', known, 2))
 
-    return other or 'P' .. record .. sub(known, 26)
+    return other or 'P' .. record .. sub(known, 10)
 end
 
 
 local function play_draw(keys, t, id, blob, generation, first, bar, e, R,
                          degraded, person, idx, wins, base, width, draws)
-    local at = fmt('%.0f', t)
-    local known = call('ZRANGEBYSCORE', keys[4], at, at)
+    local known = done_about(keys[4], t, id)
 
-    for i = 1, #known do
-        if sub(known[i], 1, 16) == id then
-            return outcome(keys, first, known[i])
-        end
+    if known then
+        return outcome(keys, first, known)
     end
 
     local g = game_load(keys[1], generation)
@@ -163,9 +106,7 @@ local function play_draw(keys, t, id, blob, generation, first, bar, e, R,
     end
 
     if other then
-        call('ZADD', keys[4], at, id .. other)
-
-        return other
+        return done(keys[4], t, id, other)
     end
 
     local d = drawn
@@ -175,65 +116,79 @@ local function play_draw(keys, t, id, blob, generation, first, bar, e, R,
 
     call('APPEND', keys[2 + d.chunk], d.record)
     game_save(keys[1], g)
-    call('ZADD', keys[4], at, id .. 'P' .. spack('>I8', seq) .. code)
+    done(keys[4], t, id, 'P' .. spack('>I8', seq) .. code)
 
     return 'P' .. d.record .. code
 end
 
 
--- ---- settle ----
+-- what was drawn, as its record in the log has it
+
+local function drawn_again(record, code)
+    local d = drawn
+    local tier = sunpack('>I4', record, 142)
+
+    d.tier = tier ~= NONE and tier or -1
+    d.row = tier ~= NONE and tier * ROW + 1 or 0
+    d.status = sunpack('>I4', record, 154)
+    d.code = code ~= '' and code or false
+end
+
+
+-- "G": it is none of what is open
+
+local function settled(c, keys, needle, rest, rule, t, record, code, periods,
+                       targets, unpaid)
+    local slot = c.slot_index[rule[2]]
+    local wallet, points, reservation
+
+    if slot then
+        wallet, points, reservation = settle_of(c, slot, needle, t)
+    end
+
+    if not wallet then
+        return 'G'
+    end
+
+    if record == '' then
+        return give_up(c, keys)
+    end
+
+    if targets then
+        aim(c, keys, targets)
+    end
+
+    local _, _, _, _, e, R, _, _, _, plays = unpack_limit(reservation, 9, 0)
+    local st = player(c, slot)
+
+    drawn_again(record, code)
+    pay(c, slot, st, wallet, points, plays)
+    settle(c, rule, slot, st, sunpack('>I8', record, 41), e, R, periods,
+           unpaid)
+
+    return remember(c, keys, needle, rest, slot)
+end
+
+
+-- What was drawn stays drawn: where an award would pass the limit of an
+-- account, the prize is won without it.
 
 local function play_settle(keys, now, needle, rest, member, constants, blob,
                            t, record, code, periods, targets)
-    local c, known = request(keys, now, needle, rest, member, constants)
+    local reply
 
-    if known then
-        return known
-    end
+    for _, unpaid in ipairs({ false, true }) do
+        local c, known = request(keys, now, needle, rest, member, constants)
 
-    local rule = memo[blob] or constant(blob)
-    local slot = c.slot_index[rule[2]]
-    local st = slot and state_of(c, slot)
+        reply = known or settled(c, keys, needle, rest, constant(blob), t,
+                                 record, code, periods, targets, unpaid)
 
-    if not st or st[PENDING] == '' then
-        return 'G'
-    end
-
-    local mine, _, at, e, R, _, _, _, wallet, points, plays =
-        unpack_all(st[PENDING])
-
-    if mine ~= needle or at ~= t then
-        return 'G'
-    end
-
-    st[PENDING] = ''
-    release(c, slot)
-
-    local reply = 'C'
-
-    if record == '' then
-        save_member(c, keys)
-
-    else
-        if targets then
-            aim(c, keys, targets)
+        if byte(reply) ~= 69 then                   -- "E"
+            break
         end
-
-        local d = drawn
-        local tier = sunpack('>I4', record, 142)
-
-        d.tier = tier ~= NONE and tier or -1
-        d.row = tier ~= NONE and tier * ROW + 1 or 0
-        d.status = sunpack('>I4', record, 154)
-        d.code = code ~= '' and code or false
-
-        pay(c, slot, st, wallet, points, plays)
-        settle(c, rule, slot, st, sunpack('>I8', record, 41), e, R, periods)
-
-        reply = remember(c, keys, needle, rest, slot)
     end
 
-    if byte(reply) ~= 69 then                       -- "E"
+    if byte(reply) == 78 then                       -- "N"
         call('ZREM', keys[5], member)
     end
 
@@ -241,37 +196,6 @@ local function play_settle(keys, now, needle, rest, member, constants, blob,
 end
 
 
--- ---- what was cut off, and what nobody will ask for any more ----
-
-local function play_pending(keys, before, most)
-    return call('ZRANGEBYSCORE', keys[1], '-inf',
-                '(' .. fmt('%.0f', before), 'LIMIT', 0, fmt('%.0f', most))
-end
-
-
-local function play_forget(keys, before)
-    return fmt('%.0f', call('ZREMRANGEBYSCORE', keys[1], '-inf',
-                            '(' .. fmt('%.0f', before)))
-end
-
-
-local function step(name, f, flags)
-    redis.register_function {
-        function_name = name, flags = flags,
-        callback = function(keys, args)
-            if not call then
-                bind()
-            end
-
-            return f(keys, unpack_all(args[1]))
-        end
-    }
-end
-
-
-step('play_reserve_@H@', play_reserve, {})
-step('play_open_@H@', play_open, {})
-step('play_draw_@H@', play_draw, {})
-step('play_settle_@H@', play_settle, {})
-step('play_pending_@H@', play_pending, { 'no-writes' })
-step('play_forget_@H@', play_forget, {})
+step('play_reserve_@H@', play_reserve)
+step('play_draw_@H@', play_draw)
+step('play_settle_@H@', play_settle)

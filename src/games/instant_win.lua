@@ -38,8 +38,7 @@
 --         log, the name hashes of all rows so far, and how many of each were
 --         awarded (of blanks: drawn)
 -- state of a member: { plays awarded and not used, wins, plays, day, in it,
---         week, in it, month, in it, open reservation or "", e, R_p, next
---         idx, ... }
+--         week, in it, month, in it, e, R_p, next idx, ... }
 -- errors: not_open, closed, paused, not_eligible, insufficient_balance,
 --         sold_out, beacon_unavailable, idempotency_conflict, limit_reached
 --         (":" and the limit's unit; a number that would pass 2^53 has none)
@@ -64,7 +63,7 @@ local ROW = 5                       -- values of a row
 local TOP, NAMES = 6, 7             -- counts follow
 
 -- a member's state
-local BANK, WON, PLAYED, PENDING, SEEN = 1, 2, 3, 10, 11
+local BANK, WON, PLAYED, SEEN = 1, 2, 3, 10
 
 
 -- What a draw came to, made once: each play sets every field anew.
@@ -342,7 +341,7 @@ local function player(c, slot)
     local st = state_of(c, slot)
 
     if not st then
-        st = { 0, 0, 0, 0, 0, 0, 0, 0, 0, '' }
+        st = { 0, 0, 0, 0, 0, 0, 0, 0, 0 }
         set_state(c, slot, st)
     end
 
@@ -434,13 +433,7 @@ local function pay(c, slot, st, h, points, plays)
         note_plays(c, slot, -plays)
 
     elseif points > 0 then
-        local w = wallet_of(c, h)
-        local v, i = c.wallets, w * 4 - 3
-        local x, n = c.entries, c.n
-
-        v[i] = v[i] - points
-        x[n + 1], x[n + 2], x[n + 3], x[n + 4] = 1, w, -points, slot
-        c.n = n + 4
+        spend(c, wallet_of(c, h), points, slot)
     end
 end
 
@@ -507,9 +500,10 @@ local function use_idx(st, e, R)
 end
 
 
--- What the draw came to gets into the member's account.
+-- What the draw came to gets into the member's account; unpaid: without what
+-- the prize awards.
 
-local function settle(c, rule, slot, st, seq, e, R, periods)
+local function settle(c, rule, slot, st, seq, e, R, periods, unpaid)
     local d = drawn
     local won = d.status % DEGRADED == WIN
 
@@ -529,7 +523,7 @@ local function settle(c, rule, slot, st, seq, e, R, periods)
     x[n + 5], x[n + 6], x[n + 7], x[n + 8] = d.status, rule[VERSION], d.code, 0
     c.n = n + 8
 
-    local awards = won and rule[ROWS][d.row + 4]
+    local awards = won and not unpaid and rule[ROWS][d.row + 4]
 
     if awards and #awards > 0 then
         local tier = tier_of(c.program[5], lifetime(c))
@@ -704,8 +698,10 @@ local function play(keys, t, needle, rest, member, constants, blob,
     local slot = slot_of(c, h)
     local st = player(c, slot)
 
-    if st[PENDING] ~= '' then
-        return 'O' .. st[PENDING]
+    local under = reserved(c, slot)
+
+    if under then
+        return 'O' .. under
     end
 
     other = halted(g, rule, t, e, R, degraded)

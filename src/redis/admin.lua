@@ -1,6 +1,6 @@
 --
 -- What the operator does by hand: each change says who made it and why, in
--- the record that the feed's line points at.  This file follows codes.lua.
+-- the record that the feed's line points at.  This file is a block of its own.
 --
 -- adjust_@H@: points into a wallet or out of it
 --     keys:   member, overflow, feed, aliases
@@ -127,18 +127,7 @@ local function note_change(keys, feed_max, actor, what, subject, details)
 end
 
 
-local function by_hand(name, f)
-    redis.register_function(name, function(keys, args)
-        if not call then
-            bind()
-        end
-
-        return f(keys, unpack_all(args[1]))
-    end)
-end
-
-
-by_hand('adjust_@H@', adjust)
-by_hand('grant_@H@', grant_award)
-by_hand('erase_@H@', erase)
-by_hand('note_@H@', note_change)
+step('adjust_@H@', adjust)
+step('grant_@H@', grant_award)
+step('erase_@H@', erase)
+step('note_@H@', note_change)

@@ -215,18 +215,26 @@ local function give(c, w, amount, slot)
 end
 
 
--- What a wallet can pay with: its balance without what is held, which is the
--- price of something under way.  The program's slot lists it: slot, wallet
--- hash, amount, ...
+-- What is under way in steps: the program's slot lists { slot, wallet hash,
+-- points, reservation, ... }.  The points are held: they are the price, and
+-- stay in the balance until it is settled.
+
+local function under_way(c)
+    local own = c.slot_index[c.program[1]]
+
+    return own and state_of(c, own)
+end
+
+
+-- what a wallet can pay with
 
 local function available(c, w)
-    local points, slot = c.wallets[w * 4 - 3], c.slot_index[c.program[1]]
-    local held = slot and state_of(c, slot)
+    local points, held = c.wallets[w * 4 - 3], under_way(c)
 
     if held then
         local h = sub(c.whashes, w * 4 - 3, w * 4)
 
-        for i = 2, #held, 3 do
+        for i = 2, #held, 4 do
             if held[i] == h then
                 points = points - held[i + 1]
             end
@@ -237,7 +245,7 @@ local function available(c, w)
 end
 
 
-local function hold(c, h, amount, slot)
+local function hold(c, slot, h, points, reservation)
     local own = slot_of(c, c.program[1])
     local held = state_of(c, own)
 
@@ -248,20 +256,33 @@ local function hold(c, h, amount, slot)
 
     local n = #held
 
-    held[n + 1], held[n + 2], held[n + 3] = slot, h, amount
+    held[n + 1], held[n + 2], held[n + 3], held[n + 4] =
+        slot, h, points, reservation
 end
 
 
--- gives back what is held for a slot
+-- the reservation of a slot, wallet hash and points; or nil
+
+local function reserved(c, slot)
+    local held = under_way(c)
+
+    for i = 1, held and #held or 0, 4 do
+        if held[i] == slot then
+            return held[i + 3], held[i + 1], held[i + 2]
+        end
+    end
+end
+
+
+-- and it is gone
 
 local function release(c, slot)
-    local own = slot_of(c, c.program[1])
-    local held = state_of(c, own)
+    local held = under_way(c)
 
-    for i = 1, held and #held or 0, 3 do
+    for i = 1, held and #held or 0, 4 do
         if held[i] == slot then
             for j = i, #held do
-                held[j] = held[j + 3]
+                held[j] = held[j + 4]
             end
 
             break
@@ -269,7 +290,7 @@ local function release(c, slot)
     end
 
     if held and #held == 0 then
-        c.states[own] = false
+        c.states[c.slot_index[c.program[1]]] = false
     end
 end
 
@@ -312,23 +333,16 @@ local function take(c, w, amount, slot)
 end
 
 
--- A price: points leave the balance, and lifetime stays.  Returns false,
--- and nothing has happened, when the wallet holds less.
+-- A price that the wallet can pay: points leave the balance, and lifetime
+-- stays.
 
 local function spend(c, w, amount, slot)
     local v, i = c.wallets, w * 4 - 3
-
-    if available(c, w) < amount then
-        return false
-    end
+    local e, n = c.entries, c.n
 
     v[i] = v[i] - amount
-
-    local e, n = c.entries, c.n
     e[n + 1], e[n + 2], e[n + 3], e[n + 4] = 1, w, -amount, slot
     c.n = n + 4
-
-    return true
 end
 
 

@@ -40,9 +40,17 @@ end
 -- takes a price out of a wallet; a code when the member has less
 
 local function charge(c, h, amount, slot)
-    if amount > 0 and not spend(c, wallet_of(c, h), amount, slot) then
+    if amount == 0 then
+        return
+    end
+
+    local w = wallet_of(c, h)
+
+    if available(c, w) < amount then
         return 'insufficient_balance'
     end
+
+    spend(c, w, amount, slot)
 end
 
 

@@ -70,7 +70,13 @@ sub new {
         die "Redis does not start: $@";
     }
 
-    my ($hash) = $redis->call('FUNCTION', 'LOAD', $source) =~ /_(\w+)$/;
+    my ($hash) = (eval { $redis->call('FUNCTION', 'LOAD', $source) } // '')
+                 =~ /_(\w+)$/;
+
+    if (!$hash) {
+        kill 'KILL', $pid;
+        die "the library does not load: $@";
+    }
 
     my $self = bless {
         dir => $dir, pid => $pid, redis => $redis, hash => $hash, now => $NOW,

@@ -422,7 +422,7 @@ sub reserve_step {
     my $engine = $self->{engine};
 
     return $engine->call('play_reserve',
-        [$engine->keys_of($p->{member}), "$self->{tag}:open"],
+        [$engine->keys_of($p->{member}), $self->open_ones($p->{member})],
         [$p->{t}, \("\x11\x01" . $p->{id}),
          $engine->rest($p->{t}, $p->{fp} // ''), \$p->{member},
          $engine->constants, $self->blob, \($p->{bar} // ''), $p->{e},
@@ -430,12 +430,22 @@ sub reserve_step {
 }
 
 
+# the list of reservations that are open, in the member's slot
+
+sub open_ones {
+    my ($self, $member) = @_;
+    my ($tag) = ($self->{engine}->keys_of($member))[0] =~ /^(\{.*?\})/;
+
+    return "$tag:o:$self->{name}:" . unpack 'H*', $self->{cid};
+}
+
+
 sub reservation {
     my ($bytes) = @_;
     my %r;
 
-    @r{qw(needle rest t e round degraded idx wins wallet points plays)}
-        = map { Engine::decode(\$bytes) } 1 .. 11;
+    @r{qw(needle rest t e round degraded idx wins plays)}
+        = map { Engine::decode(\$bytes) } 1 .. 9;
 
     return \%r;
 }
@@ -458,7 +468,7 @@ sub settle_step {
     my $engine = $self->{engine};
 
     return $engine->call('play_settle',
-        [$engine->keys_of($p->{member}), "$self->{tag}:open",
+        [$engine->keys_of($p->{member}), $self->open_ones($p->{member}),
          @{ $p->{target_keys} // [] }],
         [$engine->{now}, \$r->{needle}, \$r->{rest}, \$p->{member},
          $engine->constants, $self->blob, $r->{t}, \($record // ''),
