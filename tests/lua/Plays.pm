@@ -444,8 +444,8 @@ sub reservation {
     my ($bytes) = @_;
     my %r;
 
-    @r{qw(needle rest t e round degraded idx wins plays)}
-        = map { Engine::decode(\$bytes) } 1 .. 9;
+    @r{qw(needle rest t e round degraded idx wins played plays)}
+        = map { Engine::decode(\$bytes) } 1 .. 10;
 
     return \%r;
 }
@@ -455,11 +455,12 @@ sub draw_step {
     my ($self, $p, $r) = @_;
 
     return $self->{engine}->call('play_draw',
-        [$self->_chunks($p), "$self->{tag}:d", @{ $p->{keys} // [] }],
+        [$self->_chunks($p), "$self->{tag}:d", "$self->{tag}:gone",
+         @{ $p->{keys} // [] }],
         [$r->{t}, \substr($r->{needle}, 2), $self->blob,
          $self->{generation}, int($p->{seq} / 4096), \($p->{busy} // ''),
          $r->{e}, $r->{round}, $r->{degraded}, \$p->{person}, $r->{idx},
-         $r->{wins}, $self->_u($p)]);
+         $r->{wins}, $r->{played}, $self->_u($p)]);
 }
 
 

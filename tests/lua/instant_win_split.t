@@ -103,7 +103,7 @@ like($reply, qr/^N/, 'reserved');
 
 my $r = Plays::reservation(substr $reply, 1);
 
-is_deeply([@$r{qw(t e idx wins plays)}], [$OPEN, 1, 0, 0, 0],
+is_deeply([@$r{qw(t e idx wins played plays)}], [$OPEN, 1, 0, 0, 0, 0],
           'what a reservation says');
 is(substr($reply, 1), substr(open_of($game, 'anna'), 1), 'it is open');
 is($game->reserve_step($p), 'O' . substr($reply, 1),
@@ -232,7 +232,7 @@ like($game->settle_step($p, $r, substr($drawn, 1, 189), 'M-1'), qr/M-1/,
 $p = p($game, 'finn', $OPEN, keys => ['{shop:c:mugs}:u']);
 $r = Plays::reservation(substr $game->reserve_step($p), 1);
 $drawn = $game->draw_step($p, $r);
-$engine->call('erase', [$engine->keys_of('finn')], [1000, \'boss']);
+$engine->call('erase', [$engine->keys_of('finn')], [1000, \'boss', []]);
 is($game->settle_step($p, $r, substr($drawn, 1, 189), 'M-2'), 'G',
    'there is nothing to settle');
 is($engine->state('finn'), undef, 'and nobody');
