@@ -9,9 +9,14 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
+use Loyalty::Clock;
 use Loyalty::Test;
 use Loyalty::Instant;
 use Test::More;
+use Time::HiRes qw(time);
+
+# under a sanitizer there is none, and a part is left out
+my $clock = Loyalty::Clock->everywhere;
 
 my $open = Loyalty::Instant::at(-600);
 my $close = Loyalty::Instant::at(86400);
@@ -75,6 +80,33 @@ for (['unsafe_store on;'],
     my $t = shop($more, %redis);
     is(join(' ', map { $_->status } answers($t)), '200 200 200',
        "$more @{[%redis]}");
+    $t->stop;
+}
+
+
+# what is set while nginx is connected is noticed within two minutes
+
+SKIP: {
+    skip(Loyalty::Clock->missing, 5) if !$clock;
+
+    my $t = shop('redis unix:%%REDIS%% keepalive=50ms;', appendonly => 1,
+                 args => ['--jemalloc-bg-thread', 'no']);
+    my $g = Loyalty::Instant->new($t, 'scratch');
+
+    is($g->play('m')->status, 200, 'a store that is as promised');
+
+    for (['no', 'unsafe_store'], ['yes', undef]) {
+        my ($to, $code) = @$_;
+
+        $t->redis->call('CONFIG', 'SET', 'appendonly', $to);
+        $clock->set(time + 61);
+        ok($t->wait_for(sub { ($g->play('m')->code // '') eq ($code // '') }),
+           "appendonly $to, a minute later");
+    }
+
+    is(() = $t->log =~ /\[warn\].*redis keeps no append-only file/g, 1,
+       'it is logged once');
+    like($t->log, qr/redis stores as "durability always" asks/, 'mended, too');
     $t->stop;
 }
 

@@ -1,6 +1,9 @@
 /*
  * The first commands of a connection: who we are, which database, and what
  * kind of Redis this is.  Operations of others follow when all is answered.
+ *
+ * How Redis stores may change while a connection lives: one connection of each
+ * worker asks again once a minute.
  */
 
 
@@ -15,7 +18,11 @@
 #define NGX_HTTP_LOYALTY_WEAK_EVICTS    8
 #define NGX_HTTP_LOYALTY_WEAK_REPLICAS  16
 
+#define NGX_HTTP_LOYALTY_LOOK           60        /* s between questions */
 
+
+static ngx_int_t ngx_http_loyalty_greeting_ask(ngx_http_loyalty_link_t *link,
+    ngx_http_loyalty_answer_pt answer);
 static ngx_int_t ngx_http_loyalty_greeting_auth(ngx_http_loyalty_link_t *link);
 static ngx_int_t ngx_http_loyalty_greeting_select(
     ngx_http_loyalty_link_t *link);
@@ -32,8 +39,12 @@ static ngx_str_t ngx_http_loyalty_greeting_line(loyalty_resp_reply_t *reply,
     const char *name);
 static ngx_uint_t ngx_http_loyalty_greeting_is(loyalty_resp_reply_t *reply,
     const char *name, const char *value);
-static ngx_int_t ngx_http_loyalty_greeting_fsync(
+static ngx_int_t ngx_http_loyalty_greeting_greeted(
     ngx_http_loyalty_link_t *link, loyalty_resp_reply_t *reply);
+static ngx_int_t ngx_http_loyalty_greeting_looked(
+    ngx_http_loyalty_link_t *link, loyalty_resp_reply_t *reply);
+static void ngx_http_loyalty_greeting_fsync(ngx_http_loyalty_link_t *link,
+    loyalty_resp_reply_t *reply);
 static void ngx_http_loyalty_greeting_store(ngx_http_loyalty_link_t *link);
 static ngx_uint_t ngx_http_loyalty_greeting_weakness(
     ngx_http_loyalty_link_t *link);
@@ -49,13 +60,6 @@ static const char  *ngx_http_loyalty_durabilities[] = {
 ngx_int_t
 ngx_http_loyalty_greeting(ngx_http_loyalty_link_t *link)
 {
-    link->store_known = 0;
-    link->aof = 0;
-    link->fsync_known = 0;
-    link->evicts = 0;
-    link->fsync = NGX_HTTP_LOYALTY_DURABILITY_NONE;
-    link->slaves = 0;
-
     if (ngx_http_loyalty_greeting_auth(link) != NGX_OK
         || ngx_http_loyalty_greeting_select(link) != NGX_OK)
     {
@@ -70,6 +74,49 @@ ngx_http_loyalty_greeting(ngx_http_loyalty_link_t *link)
         return NGX_ERROR;
     }
 
+    return ngx_http_loyalty_greeting_ask(link,
+                                         ngx_http_loyalty_greeting_greeted);
+}
+
+
+ngx_int_t
+ngx_http_loyalty_greeting_look(ngx_http_loyalty_link_t *link)
+{
+    time_t                      now;
+    ngx_http_loyalty_worker_t  *worker;
+
+    worker = link->worker;
+    now = ngx_time();
+
+    /* a clock that was set back is no reason to look away */
+
+    if (link->redis->unsafe_store
+        || (now >= worker->looked && now - worker->looked
+                                     < NGX_HTTP_LOYALTY_LOOK))
+    {
+        return NGX_OK;
+    }
+
+    worker->looked = now;
+
+    return ngx_http_loyalty_greeting_ask(link,
+                                         ngx_http_loyalty_greeting_looked);
+}
+
+
+/* how it stores: answer is that of the last command */
+
+static ngx_int_t
+ngx_http_loyalty_greeting_ask(ngx_http_loyalty_link_t *link,
+    ngx_http_loyalty_answer_pt answer)
+{
+    link->store_known = 0;
+    link->aof = 0;
+    link->fsync_known = 0;
+    link->evicts = 0;
+    link->fsync = NGX_HTTP_LOYALTY_DURABILITY_NONE;
+    link->slaves = 0;
+
     if (ngx_http_loyalty_greeting_command(link,
                                           "INFO server persistence memory "
                                           "replication",
@@ -80,7 +127,7 @@ ngx_http_loyalty_greeting(ngx_http_loyalty_link_t *link)
     }
 
     return ngx_http_loyalty_greeting_command(link, "CONFIG GET appendfsync",
-                                             ngx_http_loyalty_greeting_fsync);
+                                             answer);
 }
 
 
@@ -289,9 +336,31 @@ ngx_http_loyalty_greeting_is(loyalty_resp_reply_t *reply, const char *name,
 }
 
 
-/* CONFIG GET appendfsync, the last: often forbidden, then it is unknown */
+/* the last answer: of a connection that is new, and of one that goes on */
 
 static ngx_int_t
+ngx_http_loyalty_greeting_greeted(ngx_http_loyalty_link_t *link,
+    loyalty_resp_reply_t *reply)
+{
+    ngx_http_loyalty_greeting_fsync(link, reply);
+
+    return ngx_http_loyalty_link_ready(link);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_greeting_looked(ngx_http_loyalty_link_t *link,
+    loyalty_resp_reply_t *reply)
+{
+    ngx_http_loyalty_greeting_fsync(link, reply);
+
+    return NGX_OK;
+}
+
+
+/* CONFIG GET appendfsync: often forbidden, then it is unknown */
+
+static void
 ngx_http_loyalty_greeting_fsync(ngx_http_loyalty_link_t *link,
     loyalty_resp_reply_t *reply)
 {
@@ -312,8 +381,6 @@ ngx_http_loyalty_greeting_fsync(ngx_http_loyalty_link_t *link,
     }
 
     ngx_http_loyalty_greeting_store(link);
-
-    return ngx_http_loyalty_link_ready(link);
 }
 
 
@@ -329,6 +396,7 @@ ngx_http_loyalty_greeting_store(ngx_http_loyalty_link_t *link)
 
     redis = link->redis;
     worker = link->worker;
+    worker->looked = ngx_time();
     durability = ngx_http_loyalty_durabilities[redis->durability];
 
     weakness = ngx_http_loyalty_greeting_weakness(link);

@@ -249,6 +249,11 @@ ngx_http_loyalty_link_ping(ngx_http_loyalty_link_t *link)
 {
     ngx_str_t  ping = ngx_string("PING");
 
+    if (!ngx_exiting && ngx_http_loyalty_greeting_look(link) != NGX_OK) {
+        ngx_http_loyalty_link_lost(link);
+        return;
+    }
+
     if (ngx_http_loyalty_libraries_due(link) && !ngx_exiting) {
         if (ngx_http_loyalty_libraries(link) != NGX_OK) {
             ngx_http_loyalty_link_lost(link);

@@ -245,6 +245,7 @@ struct ngx_http_loyalty_worker_s {
     ngx_uint_t                        nfree;
     ngx_uint_t                        weakness;   /* of the store, as it was
                                                      logged */
+    time_t                            looked;     /* at it */
     u_char                           *in;
 
     /* libraries to delete, the last one first */
@@ -314,6 +315,9 @@ void ngx_http_loyalty_lists_gauges(ngx_http_loyalty_link_t *link);
 /* greeting.c */
 
 ngx_int_t ngx_http_loyalty_greeting(ngx_http_loyalty_link_t *link);
+
+/* asks how Redis stores, where no link of the worker did for a minute */
+ngx_int_t ngx_http_loyalty_greeting_look(ngx_http_loyalty_link_t *link);
 ngx_int_t ngx_http_loyalty_greeting_names(ngx_http_loyalty_link_t *link);
 
 /* library.c */
