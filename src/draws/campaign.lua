@@ -52,7 +52,8 @@
 --     output: "N", or "R": not now, and revealed
 -- tree_@H@       (no writes) the state of the Merkle frontier
 --     keys:   meta, state
---     output: records, size, tree, headed, over, Redis's time, paused
+--     output: records, size, tree, headed, over, Redis's time, paused,
+--             generation: a leader that has another one asks campaign_@H@
 -- head_@H@       records are under the frontier, and maybe a head of them
 --     keys:   meta, file heads
 --     input:  size and headed before, size, tree, note ("": none), its time
@@ -304,7 +305,8 @@ local function tree(keys)
     local m = call('HMGET', keys[1], 'size', 'tree', 'headed')
 
     return { text(g[DRAWN_RECORDS]), m[1] or '0', m[2] or '', m[3] or '0',
-             text(g[DRAWN_OVER]), text(clock()), text(g[DRAWN_PAUSED]) }
+             text(g[DRAWN_OVER]), text(clock()), text(g[DRAWN_PAUSED]),
+             text(g[DRAWN_GENERATION]) }
 end
 
 

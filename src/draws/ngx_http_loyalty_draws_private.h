@@ -154,6 +154,8 @@ struct ngx_http_loyalty_run_s {
 #define NGX_HTTP_LOYALTY_SHY          5           /* beats that a node waits
                                                      where not all campaigns
                                                      are ready */
+#define NGX_HTTP_LOYALTY_REST         3           /* beats that it then leaves
+                                                     to others, having led */
 #define NGX_HTTP_LOYALTY_READ         512         /* records at a time */
 #define NGX_HTTP_LOYALTY_USED         128         /* rounds at a time */
 #define NGX_HTTP_LOYALTY_REVEALED     32          /* epochs at a time */

@@ -55,13 +55,13 @@ ngx_http_loyalty_lead_tree_is(void *data, ngx_http_loyalty_status_e status,
 {
     ngx_http_loyalty_lead_t *lead = data;
 
-    int64_t  number[7];
+    int64_t  number[8];
 
     lead->op = NULL;
 
-    if (status != NGX_HTTP_LOYALTY_REPLY || reply->n != 7
+    if (status != NGX_HTTP_LOYALTY_REPLY || reply->n != 8
         || ngx_http_loyalty_reply_numbers(reply, 0, 2, number) != NGX_OK
-        || ngx_http_loyalty_reply_numbers(reply, 3, 4, number + 3) != NGX_OK)
+        || ngx_http_loyalty_reply_numbers(reply, 3, 5, number + 3) != NGX_OK)
     {
         /* it may be there no more */
 
@@ -69,6 +69,17 @@ ngx_http_loyalty_lead_tree_is(void *data, ngx_http_loyalty_status_e status,
             ngx_http_loyalty_campaign_refresh(lead->campaign);
         }
 
+        ngx_http_loyalty_lead_next(lead, NGX_ERROR);
+        return;
+    }
+
+    /*
+     * Another version is registered, or governs from some epoch on.  Where
+     * nobody plays by this node, nobody else tells it.
+     */
+
+    if (number[7] != ngx_http_loyalty_campaign_generation(lead->campaign)) {
+        ngx_http_loyalty_campaign_refresh(lead->campaign);
         ngx_http_loyalty_lead_next(lead, NGX_ERROR);
         return;
     }

@@ -152,6 +152,13 @@ ngx_http_loyalty_leader_beat(ngx_event_t *ev)
         && (ngx_msec_int_t) (ngx_current_msec - leader->until) >= 0)
     {
         ngx_http_loyalty_leader_resign(leader);
+
+        /*
+         * Redis's lease ends a little later: who asked now would have it
+         * again, and others, who can serve what this node cannot, never.
+         */
+
+        leader->shy = NGX_HTTP_LOYALTY_SHY - NGX_HTTP_LOYALTY_REST;
     }
 
     /* who cannot serve all campaigns leaves the lead to others first */

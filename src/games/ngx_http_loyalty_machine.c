@@ -61,6 +61,8 @@ ngx_http_loyalty_sweepstakes_tick(ngx_http_loyalty_campaign_t *campaign,
 
     ngx_http_loyalty_game_call(&m->call, campaign, "s meta");
     loyalty_mpw_int(&m->call.w, campaign->close);
+    loyalty_mpw_int(&m->call.w,
+                    ngx_http_loyalty_campaign_generation(campaign));
 
     ngx_http_loyalty_machine_send(m, NGX_HTTP_LOYALTY_FN_CLOSING,
                                   ngx_http_loyalty_machine_phase);

@@ -155,6 +155,8 @@ ngx_http_loyalty_admin_close_send(ngx_http_loyalty_member_ctx_t *ctx)
 
     ngx_http_loyalty_game_call(&a->call, a->campaign, "s meta");
     loyalty_mpw_int(&a->call.w, a->campaign->close);
+    loyalty_mpw_int(&a->call.w,
+                    ngx_http_loyalty_campaign_generation(a->campaign));
 
     a->call.arg.data = a->call.w.start;
     a->call.arg.len = a->call.w.pos - a->call.w.start;

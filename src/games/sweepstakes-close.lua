@@ -13,9 +13,9 @@
 --     drawn     when it was drawn, ms
 --     key       K_draw, from which fresh alternates are drawn
 --
--- closing_@H@    open -> closing, when the time has come
+-- closing_@H@    open -> closing, when the time has come by the last version
 --     keys:   state, meta
---     input:  close, ms
+--     input:  close, ms; generation: who has another one knows another close
 --     output: phase, seq, tickets, done, frontier, index, K_draw, time of the
 --             close note's earliest timestamp or 0
 -- covered_@H@    more entries are covered
@@ -85,10 +85,12 @@ local function state_at(key)
 end
 
 
-local function closing(keys, close)
+local function closing(keys, close, generation)
     local g = state_at(keys[1])
 
-    if g[PHASE] == OPEN and clock() >= close + SKEW then
+    if g[PHASE] == OPEN and g[DRAWN_GENERATION] == generation
+       and clock() >= close + SKEW
+    then
         g[PHASE] = CLOSING
         game_save(keys[1], g)
     end

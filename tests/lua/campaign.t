@@ -157,7 +157,8 @@ sub head { return call('head', ['meta', 'f:heads'], @_[0 .. 2], \"t$_[2]",
                        \$_[3], $_[4]) }
 
 is_deeply(call('tree', ['meta', 's'], undef),
-          [0, 0, '', 0, 6, $open + 403_000, 0], 'nothing yet');
+          [0, 0, '', 0, 6, $open + 403_000, 0, (state())->[3]],
+          'nothing yet');
 is(head(0, 0, 10, "h1\n", 1000), 'N', 'a head of 10 records');
 is(head(0, 0, 10, "h1\n", 1000), 'R', 'not twice');
 is(head(0, 0, 12, "h2\n", 1001), 'R', 'nor by another leader');

@@ -45,7 +45,8 @@ sub call {
                       : $reply;
 }
 
-sub closing { return call('closing', ['s', 'meta'], $CLOSE) }
+sub closing { return call('closing', ['s', 'meta'], $CLOSE,
+                          $_[0] // $s->game->{generation}) }
 sub covered { my (@a) = @_;
               return call('covered', ['s', 'meta', 'v'], $a[0], $a[1],
                           map { \$_ } @a[2 .. 4]) }
@@ -60,6 +61,8 @@ is($s->game->{phase}, 0, 'it is open');
 is(covered(0, 11, 'f', 'i', ''), 'R', 'and nothing is covered');
 is(closed(0, 'n', 1), 'R', 'nor closed');
 $s->at($CLOSE + 1000, 500);
+is(closing($s->game->{generation} - 1), '0 11 30 0    0',
+   'nor by who does not know the last version');
 is(closing(), '1 11 30 0    0', 'then closing');
 is(closing(), '1 11 30 0    0', 'as whoever takes over is told');
 
