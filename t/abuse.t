@@ -218,6 +218,8 @@ for (
      qr/"loyalty_problem" directive is duplicate/],
     ['location /a { loyalty_metrics; loyalty_problem busy; }',
      qr/is in a location that has another handler already/],
+    ['location /a { loyalty_problem busy; loyalty_metrics; }',
+     qr/the location has another API already/],
     ['loyalty_problem busy;', qr/is not allowed here/],
 ) {
     my ($server, $want) = @$_;

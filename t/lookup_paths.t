@@ -24,6 +24,21 @@ log_format look escape=json '{"status":"$loyalty_status","member":"$loyalty_memb
 log_format early '$uri [$loyalty_member]';
 
 limit_req_zone $loyalty_member zone=members:1m rate=1r/m;
+limit_req_zone $arg_m zone=often:1m rate=1r/m;
+
+server {
+    listen 127.0.0.1:%%PORT_limited%%;
+    loyalty_lookup   shop member=$arg_m timeout=2s;
+    limit_req_status 429;
+    error_page       429 @too_many;
+
+    location / {
+        limit_req    zone=often;
+        add_header   X-Tier $loyalty_tier;
+        empty_gif;
+    }
+    location @too_many { loyalty_problem rate_limited; }
+}
 
 server {
     listen 127.0.0.1:%%PORT_back%%;
@@ -216,6 +231,14 @@ is(asked(), 1, 'asked once');
 # the limit has asked for the member before it was known
 like($t->read_file('early.log'), qr/^\/asked\/page \[ada\]$/m,
      'who is nobody at first is known in the end');
+
+
+is($t->get('/?m=ada', port => 'limited')->header('X-Tier'), 'silver',
+   'a limit');
+asked();
+is(join(' ', map { $t->get('/?m=ada', port => 'limited')->code } 1 .. 3),
+   join(' ', ('rate_limited') x 3), 'that is kept');
+is(asked(), 0, 'and who is refused is not looked up');
 
 
 # ---- redirects ----

@@ -74,7 +74,7 @@ sub serve {
     read $client, $body, $length if $length =~ /^\d{1,4}$/;
 
     my %field = map { /^(\w+)=([\w.-]*)$/ ? ($1, $2) : () } split /&/, $body;
-    my ($key) = ($header{cookie} // '') =~ /\bsession=(\w+)/;
+    my ($key) = ($header{cookie} // '') =~ /(?:^|;\s*)session=(\w+)/;
 
     my $page = $page{"$method $path"};
     my ($status, $content, %more) = $page

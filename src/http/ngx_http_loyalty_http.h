@@ -44,6 +44,7 @@ typedef struct {
 #define NGX_HTTP_LOYALTY_METRICS_API  3
 #define NGX_HTTP_LOYALTY_ADMIN_API    4
 #define NGX_HTTP_LOYALTY_PROOF_API    5
+#define NGX_HTTP_LOYALTY_PROBLEM      6
 
 typedef struct {
     ngx_http_loyalty_program_t   *program;        /* of this location's API */

@@ -207,7 +207,7 @@ ngx_http_loyalty_lookup_merge_conf(ngx_conf_t *cf, void *parent, void *child)
 
     llcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_loyalty_module);
 
-    /* an API reads the member itself */
+    /* an API reads the member itself, a problem needs none */
 
     if (conf->lookup == NGX_CONF_UNSET_PTR
         && llcf->api != NGX_HTTP_LOYALTY_NO_API)

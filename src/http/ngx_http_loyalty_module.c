@@ -476,6 +476,7 @@ ngx_http_loyalty_inherit_api(ngx_conf_t *cf,
 
     if (conf->api != NGX_HTTP_LOYALTY_NO_API
         || prev->api == NGX_HTTP_LOYALTY_NO_API
+        || prev->api == NGX_HTTP_LOYALTY_PROBLEM
         || clcf->handler != NULL
         || !(clcf->noname || clcf->lmt_excpt))
     {

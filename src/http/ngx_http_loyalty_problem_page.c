@@ -73,9 +73,10 @@ ngx_http_loyalty_problem(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_loyalty_page_conf_t *pcf = conf;
 
-    time_t                     seconds;
-    ngx_str_t                 *value, time;
-    ngx_http_core_loc_conf_t  *clcf;
+    time_t                        seconds;
+    ngx_str_t                    *value, time;
+    ngx_http_core_loc_conf_t     *clcf;
+    ngx_http_loyalty_loc_conf_t  *llcf;
 
     if (pcf->problem != NGX_HTTP_LOYALTY_P_NONE) {
         return "is duplicate";
@@ -124,6 +125,11 @@ ngx_http_loyalty_problem(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     clcf->handler = ngx_http_loyalty_page;
+
+    /* what is refused costs no lookup */
+
+    llcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_loyalty_module);
+    llcf->api = NGX_HTTP_LOYALTY_PROBLEM;
 
     return NGX_CONF_OK;
 }
