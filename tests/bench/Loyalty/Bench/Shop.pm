@@ -92,6 +92,7 @@ END2
         listen 127.0.0.1:%%PORT_known%%;
         location / {
             loyalty_lookup shop member=\$arg_m;
+            proxy_set_header Connection "";
             proxy_set_header X-Points \$loyalty_balance_points;
             proxy_pass http://back;
         }
