@@ -5,7 +5,8 @@
 #     run.pl [--jobs N] [--time SECONDS] [tests/unit/test_x.c t/x.t ...]
 #
 # Unit tests are programs that cmocka lets speak TAP; they have been built
-# before.  The last line counts everything that ran; a test file that dies,
+# before.  Fuzzers try their seeds and what they make of them for a few seconds
+# each, a minute in all.  The last line counts everything that ran; a test file that dies,
 # hangs or breaks its plan counts as one more failure.
 
 use strict;
@@ -25,7 +26,8 @@ GetOptions('jobs=i' => \$jobs, 'time=i' => \$seconds)
 my $build = $ENV{LOYALTY_BUILD} || 'build';
 
 my @tests = @ARGV ? @ARGV
-          : (glob('tests/unit/test_*.c'), glob('tests/lua/*.t'),
+          : (glob('tests/unit/test_*.c'), glob('tests/fuzz/fuzz_*.c'),
+             glob('tests/lua/*.t'),
              glob('tests/mutate/*.t'), glob('tests/verify/*.t'),
              glob('t/*.t'));
 
@@ -69,6 +71,13 @@ sub command {
 
     # a test that hangs is told to stop, so that it stops its servers
     my @limit = ('timeout', '-k', 10, $seconds);
+
+    if ($test =~ m{(fuzz_([^/]+))\.c$}) {
+        my @fuzzers = glob('tests/fuzz/fuzz_*.c');
+
+        return [@limit, "$build/seeds/$1", int(60 / @fuzzers),
+                glob("tests/fuzz/$2/*")];
+    }
 
     if ($test =~ m{([^/]+)\.c$}) {
         return [@limit, "$build/unit/$1"];
