@@ -101,6 +101,10 @@ my $again = adjust('ada', 'points', 150, key => 'one');
 
 is($again->body, $r->body, 'repeated: the same answer');
 is($again->header('Idempotency-Replayed'), 'true', 'said to be a repeat');
+is(admin(POST => 'members/ada/adjustments',
+         { wallet => 'points', amount => 150, reason => 'a gift' },
+         'Idempotency-Key' => 'one', 'X-Actor' => 'eve')->json->{actor},
+   'olga', 'by another one: who made it then');
 refused(adjust('ada', 'points', 151, key => 'one'), 422,
         'idempotency_conflict', 'another change under the key');
 
@@ -140,6 +144,11 @@ is($r->header('Cache-Control'), 'no-store', 'nobody keeps it');
 
 $r = admin(GET => 'members/ada/history?limit=1')->json;
 is($r->{history}[0]{type}, 'adjustment', 'the history');
+is("@{$r->{history}[0]}{qw(actor reason)}", 'olga a gift',
+   'who did it, and why');
+is_deeply([ grep { exists $_->{actor} || exists $_->{reason} }
+            @{$t->history('ada', 'limit=100')->json->{history}} ], [],
+          'which is not for the member');
 
 my $words = `$^X $FindBin::Bin/../bin/loyalty-member --redis unix:@{[
     $t->dir]}/redis.sock --program shop ada`;
@@ -166,6 +175,8 @@ my %seen = map { $_->{id} => 1 } @records;
 is($account->{wallets}{points}{balance}, 240, 'the account');
 is(scalar @records, 153, 'all records');
 is(scalar keys %seen, 153, 'each once');
+is(scalar(grep { ($_->{reason} // '') eq 'a gift' } @records), 3,
+   'with the reasons');
 
 # ---- erasing ----
 

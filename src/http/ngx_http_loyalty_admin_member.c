@@ -248,7 +248,7 @@ ngx_http_loyalty_admin_export_reply(ngx_http_loyalty_member_ctx_t *ctx,
 
     if (ngx_http_loyalty_history_json(ctx->program, ctx->request->pool,
                                       &ctx->member, reply,
-                                      NGX_HTTP_LOYALTY_EXPORT_PAGE, out)
+                                      NGX_HTTP_LOYALTY_EXPORT_PAGE, 1, out)
         != NGX_OK)
     {
         return ngx_http_loyalty_member_damaged(ctx);
@@ -476,6 +476,12 @@ ngx_http_loyalty_admin_changed(ngx_http_loyalty_member_ctx_t *ctx,
 
     ngx_http_loyalty_out_pool(&out, ctx->request->pool, 1024);
 
+    /* of a repeat: who made it then */
+
+    if (ngx_http_loyalty_request_record(ctx, reply, &record) != NGX_OK) {
+        return ngx_http_loyalty_member_damaged(ctx);
+    }
+
     ngx_hex_dump(hex, &change->needle[2], NGX_HTTP_LOYALTY_IDEMPOTENCY_ID);
 
     loyalty_out_lit(&out, "{\"id\":");
@@ -483,12 +489,10 @@ ngx_http_loyalty_admin_changed(ngx_http_loyalty_member_ctx_t *ctx,
     loyalty_out_lit(&out, ",\"member\":");
     loyalty_out_str(&out, ctx->member.data, ctx->member.len);
     loyalty_out_lit(&out, ",\"actor\":");
-    loyalty_out_str(&out, ctx->actor.data, ctx->actor.len);
+    loyalty_out_str(&out, record.actor.data, record.actor.len);
     loyalty_out_lit(&out, ",");
 
-    if (ngx_http_loyalty_request_record(ctx, reply, &record) != NGX_OK
-        || ngx_http_loyalty_effects_json(ctx->program, &record, &out)
-           != NGX_OK)
+    if (ngx_http_loyalty_effects_json(ctx->program, &record, &out) != NGX_OK)
     {
         return ngx_http_loyalty_member_damaged(ctx);
     }

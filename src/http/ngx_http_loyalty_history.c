@@ -16,11 +16,11 @@ static ngx_int_t ngx_http_loyalty_history_number(ngx_http_request_t *r,
     ngx_str_t *name, int64_t max, int64_t *number);
 static ngx_int_t ngx_http_loyalty_history_records(
     ngx_http_loyalty_program_t *program, ngx_pool_t *pool,
-    ngx_http_loyalty_reply_t *reply, ngx_uint_t limit, loyalty_out_t *out,
-    int64_t *seq);
+    ngx_http_loyalty_reply_t *reply, ngx_uint_t limit, ngx_uint_t admin,
+    loyalty_out_t *out, int64_t *seq);
 static ngx_int_t ngx_http_loyalty_history_record(
     ngx_http_loyalty_program_t *program, ngx_http_loyalty_record_t *record,
-    ngx_str_t *types, loyalty_out_t *out);
+    ngx_str_t *types, ngx_uint_t admin, loyalty_out_t *out);
 static void ngx_http_loyalty_history_id(ngx_http_loyalty_record_t *record,
     loyalty_out_t *out);
 static ngx_uint_t ngx_http_loyalty_history_kind(
@@ -95,7 +95,7 @@ ngx_http_loyalty_history_number(ngx_http_request_t *r, ngx_str_t *name,
 ngx_int_t
 ngx_http_loyalty_history_json(ngx_http_loyalty_program_t *program,
     ngx_pool_t *pool, ngx_str_t *member, ngx_http_loyalty_reply_t *reply,
-    ngx_uint_t limit, loyalty_out_t *out)
+    ngx_uint_t limit, ngx_uint_t admin, loyalty_out_t *out)
 {
     int64_t  seq;
 
@@ -113,8 +113,8 @@ ngx_http_loyalty_history_json(ngx_http_loyalty_program_t *program,
     seq = 0;
 
     if (reply->n > 2
-        && ngx_http_loyalty_history_records(program, pool, reply, limit, out,
-                                            &seq)
+        && ngx_http_loyalty_history_records(program, pool, reply, limit,
+                                            admin, out, &seq)
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -140,7 +140,7 @@ ngx_http_loyalty_history_json(ngx_http_loyalty_program_t *program,
 static ngx_int_t
 ngx_http_loyalty_history_records(ngx_http_loyalty_program_t *program,
     ngx_pool_t *pool, ngx_http_loyalty_reply_t *reply, ngx_uint_t limit,
-    loyalty_out_t *out, int64_t *seq)
+    ngx_uint_t admin, loyalty_out_t *out, int64_t *seq)
 {
     ngx_str_t                  rest;
     ngx_uint_t                 i, n;
@@ -173,7 +173,7 @@ ngx_http_loyalty_history_records(ngx_http_loyalty_program_t *program,
         }
 
         if (ngx_http_loyalty_history_record(program, &record,
-                                            &reply->values[1], out)
+                                            &reply->values[1], admin, out)
             != NGX_OK)
         {
             return NGX_ERROR;
@@ -188,7 +188,8 @@ ngx_http_loyalty_history_records(ngx_http_loyalty_program_t *program,
 
 static ngx_int_t
 ngx_http_loyalty_history_record(ngx_http_loyalty_program_t *program,
-    ngx_http_loyalty_record_t *record, ngx_str_t *types, loyalty_out_t *out)
+    ngx_http_loyalty_record_t *record, ngx_str_t *types, ngx_uint_t admin,
+    loyalty_out_t *out)
 {
     loyalty_out_lit(out, "{\"id\":");
     ngx_http_loyalty_history_id(record, out);
@@ -210,6 +211,13 @@ ngx_http_loyalty_history_record(ngx_http_loyalty_program_t *program,
     if (record->reverses.len > 0) {
         loyalty_out_lit(out, ",\"reverses\":");
         loyalty_out_str(out, record->reverses.data, record->reverses.len);
+    }
+
+    if (admin && record->actor.len > 0) {
+        loyalty_out_lit(out, ",\"actor\":");
+        loyalty_out_str(out, record->actor.data, record->actor.len);
+        loyalty_out_lit(out, ",\"reason\":");
+        loyalty_out_str(out, record->reason.data, record->reason.len);
     }
 
     loyalty_out_lit(out, ",");

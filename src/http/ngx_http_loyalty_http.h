@@ -194,6 +194,8 @@ typedef struct {
     int64_t                      *balances;       /* per wallet of wallets */
     loyalty_mpr_t                 entries;
     ngx_str_t                     reverses;       /* id, of a reversal */
+    ngx_str_t                     actor;          /* who made it by hand, */
+    ngx_str_t                     reason;         /* and why */
 } ngx_http_loyalty_record_t;
 
 /* the hashes in front of a reply ("N", "D", "H"): *rest is what follows */

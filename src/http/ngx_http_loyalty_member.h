@@ -179,10 +179,11 @@ ngx_int_t ngx_http_loyalty_history_args(ngx_http_request_t *r,
     ngx_http_loyalty_history_args_t *args, ngx_str_t *detail);
 
 /* GET me/history: the reply is of one record more than the limit, so that
-   what follows is known */
+   what follows is known; admin: who made a change by hand and why is told,
+   too */
 ngx_int_t ngx_http_loyalty_history_json(ngx_http_loyalty_program_t *program,
     ngx_pool_t *pool, ngx_str_t *member, ngx_http_loyalty_reply_t *reply,
-    ngx_uint_t limit, loyalty_out_t *out);
+    ngx_uint_t limit, ngx_uint_t admin, loyalty_out_t *out);
 
 
 #endif /* _NGX_HTTP_LOYALTY_MEMBER_H_INCLUDED_ */

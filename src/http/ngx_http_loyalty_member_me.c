@@ -99,6 +99,7 @@ ngx_http_loyalty_member_history_reply(ngx_http_loyalty_member_ctx_t *ctx,
 
     rc = ngx_http_loyalty_history_json(ctx->program, ctx->request->pool,
                                        &ctx->member, reply, args->limit,
+                                       ctx->api == NGX_HTTP_LOYALTY_API_ADMIN,
                                        &out);
 
     return ngx_http_loyalty_member_json(ctx, rc, &out);

@@ -63,6 +63,8 @@ static ngx_int_t ngx_http_loyalty_body_parse(ngx_pool_t *pool,
     const u_char *p, size_t len, ngx_http_loyalty_record_t *record);
 static ngx_int_t ngx_http_loyalty_entries_parse(loyalty_mpr_t *r,
     ngx_http_loyalty_record_t *record);
+static ngx_int_t ngx_http_loyalty_text_parse(loyalty_mpr_t *r,
+    ngx_str_t *text);
 static ngx_int_t ngx_http_loyalty_balances_parse(ngx_pool_t *pool,
     loyalty_mpr_t *r, ngx_http_loyalty_record_t *record);
 
@@ -203,7 +205,8 @@ ngx_http_loyalty_body_parse(ngx_pool_t *pool, const u_char *p, size_t len,
 }
 
 
-/* which event a reversal reverses, and where the entries end */
+/* which event a reversal reverses, who made a change by hand, and where the
+   entries end */
 
 static ngx_int_t
 ngx_http_loyalty_entries_parse(loyalty_mpr_t *r,
@@ -211,26 +214,32 @@ ngx_http_loyalty_entries_parse(loyalty_mpr_t *r,
 {
     int64_t                    end;
     ngx_int_t                  rc;
-    uint32_t                   len;
-    const unsigned char       *id;
     ngx_http_loyalty_entry_t   entry;
 
     ngx_str_null(&record->reverses);
+    ngx_str_null(&record->actor);
+    ngx_str_null(&record->reason);
 
     record->entries = *r;
 
     while ((rc = ngx_http_loyalty_entry_next(r, &entry)) == NGX_OK) {
 
-        if (entry.kind != NGX_HTTP_LOYALTY_E_REVERSES) {
-            continue;
-        }
-
-        if (loyalty_mpr_str(&entry.values, &id, &len) != 0) {
+        if (entry.kind == NGX_HTTP_LOYALTY_E_REVERSES
+            && ngx_http_loyalty_text_parse(&entry.values, &record->reverses)
+               != NGX_OK)
+        {
             return NGX_ERROR;
         }
 
-        record->reverses.data = (u_char *) id;
-        record->reverses.len = len;
+        if (entry.kind == NGX_HTTP_LOYALTY_E_BY_HAND
+            && (ngx_http_loyalty_text_parse(&entry.values, &record->actor)
+                != NGX_OK
+                || ngx_http_loyalty_text_parse(&entry.values,
+                                               &record->reason)
+                   != NGX_OK))
+        {
+            return NGX_ERROR;
+        }
     }
 
     if (rc != NGX_DONE || loyalty_mpr_int(r, &end) != 0) {
@@ -238,6 +247,23 @@ ngx_http_loyalty_entries_parse(loyalty_mpr_t *r,
     }
 
     record->entries.end = r->pos;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_text_parse(loyalty_mpr_t *r, ngx_str_t *text)
+{
+    uint32_t              len;
+    const unsigned char  *p;
+
+    if (loyalty_mpr_str(r, &p, &len) != 0) {
+        return NGX_ERROR;
+    }
+
+    text->data = (u_char *) p;
+    text->len = len;
 
     return NGX_OK;
 }
