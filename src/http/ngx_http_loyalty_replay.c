@@ -17,8 +17,6 @@ static ngx_int_t ngx_http_loyalty_replay_read(ngx_http_loyalty_spool_t *spool);
 static void ngx_http_loyalty_replay_damaged(ngx_http_loyalty_spool_t *spool,
     size_t size);
 static void ngx_http_loyalty_replay_over(ngx_http_loyalty_spool_t *spool);
-static void ngx_http_loyalty_replay_delete(ngx_http_loyalty_spool_t *spool,
-    ngx_http_loyalty_segment_t *segment);
 static void ngx_http_loyalty_replay_bad(ngx_http_loyalty_spool_t *spool,
     const char *what);
 static void ngx_http_loyalty_replay_forget(ngx_http_loyalty_spool_t *spool,
@@ -91,7 +89,7 @@ ngx_http_loyalty_spool_done(ngx_http_loyalty_spool_t *spool, uint64_t number)
             spool->waiting--;
 
             if (segment->over && segment->waiting == 0) {
-                ngx_http_loyalty_replay_delete(spool, segment);
+                ngx_http_loyalty_spool_delete(spool, segment);
             }
 
             return;
@@ -223,13 +221,13 @@ ngx_http_loyalty_replay_over(ngx_http_loyalty_spool_t *spool)
     ngx_http_loyalty_spool_close(spool);
 
     if (segment->waiting == 0) {
-        ngx_http_loyalty_replay_delete(spool, segment);
+        ngx_http_loyalty_spool_delete(spool, segment);
     }
 }
 
 
-static void
-ngx_http_loyalty_replay_delete(ngx_http_loyalty_spool_t *spool,
+void
+ngx_http_loyalty_spool_delete(ngx_http_loyalty_spool_t *spool,
     ngx_http_loyalty_segment_t *segment)
 {
     u_char  name[NGX_MAX_PATH];

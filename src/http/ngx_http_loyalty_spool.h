@@ -152,6 +152,10 @@ ngx_int_t ngx_http_loyalty_spool_next(ngx_http_loyalty_spool_t *spool,
 void ngx_http_loyalty_spool_done(ngx_http_loyalty_spool_t *spool,
     uint64_t number);
 
+/* nothing of this file is needed any more */
+void ngx_http_loyalty_spool_delete(ngx_http_loyalty_spool_t *spool,
+    ngx_http_loyalty_segment_t *segment);
+
 /* the file that is being read is closed */
 void ngx_http_loyalty_spool_close(ngx_http_loyalty_spool_t *spool);
 

@@ -19,6 +19,8 @@
 
 
 static ngx_int_t ngx_http_loyalty_spool_open(ngx_http_loyalty_spool_t *spool);
+static void ngx_http_loyalty_spool_leave(ngx_http_loyalty_spool_t *spool,
+    ngx_http_loyalty_segment_t *segment);
 static ngx_int_t ngx_http_loyalty_spool_write(ngx_fd_t fd, u_char *p,
     size_t n);
 static ngx_int_t ngx_http_loyalty_spool_sync(ngx_http_loyalty_spool_t *spool);
@@ -87,9 +89,7 @@ ngx_http_loyalty_spool_append(ngx_http_loyalty_spool_t *spool, u_char *p,
                           &spool->conf->path->name);
         }
 
-        /* the next attempt begins with a file of its own */
-
-        ngx_http_loyalty_spool_seal(spool);
+        ngx_http_loyalty_spool_leave(spool, segment);
 
         return NGX_ERROR;
     }
@@ -105,6 +105,21 @@ ngx_http_loyalty_spool_append(ngx_http_loyalty_spool_t *spool, u_char *p,
     ngx_http_loyalty_spool_tell(spool);
 
     return NGX_OK;
+}
+
+
+/* the next attempt begins with a file of its own; one that nothing got into
+   does not stay, or a disk that is full would get one each second */
+
+static void
+ngx_http_loyalty_spool_leave(ngx_http_loyalty_spool_t *spool,
+    ngx_http_loyalty_segment_t *segment)
+{
+    ngx_http_loyalty_spool_seal(spool);
+
+    if (segment->size == LOYALTY_SPOOL_HEAD) {
+        ngx_http_loyalty_spool_delete(spool, segment);
+    }
 }
 
 
@@ -147,7 +162,7 @@ ngx_http_loyalty_spool_open(ngx_http_loyalty_spool_t *spool)
     {
         ngx_http_loyalty_spool_failed(spool, ngx_errno, ngx_write_fd_n,
                                       segment->number);
-        ngx_http_loyalty_spool_seal(spool);
+        ngx_http_loyalty_spool_leave(spool, segment);
         return NGX_ERROR;
     }
 
@@ -312,6 +327,11 @@ failed:
 
     ngx_log_error(NGX_LOG_CRIT, cycle->log, ngx_errno,
                   ngx_write_fd_n " to \"%s\" failed", name);
+
+    if (i == 0 && ngx_delete_file(name) == NGX_FILE_ERROR) {
+        ngx_log_error(NGX_LOG_CRIT, cycle->log, ngx_errno,
+                      ngx_delete_file_n " \"%s\" failed", name);
+    }
 
 done:
 
