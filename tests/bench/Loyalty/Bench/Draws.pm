@@ -1,15 +1,17 @@
 package Loyalty::Bench::Draws;
 
-# One sweepstakes of a million members, closed and drawn beside live traffic.
+# Sweepstakes of a million members, closed and drawn beside live traffic.
 #
 #     my $draw = Loyalty::Bench::Draws::measure($bench);
-#         closing => seconds, entries => n
+#         entries => n
+#         closes => [{ seconds, p50, p90, p99, calm_p50, ... }, ...]  in ms
 #         draw => [seconds, ...]      draws of the same entries
-#         rate, p50, p99, calm_p50, calm_p99      plays/s and ms
+#         rate                        plays/s
 #
-# Entries are put into Redis as enter_H appends them.  Live traffic is plays of
-# an instant win at equal distances, over connections to both workers, of which
-# one closes; each is measured from when it was due.
+# Entries are put into Redis as enter_H appends them; one sweepstakes closes
+# after the other.  Live traffic is plays of an instant win at equal distances,
+# over connections to both workers, of which one closes; each is measured from
+# when it was due.
 
 use strict;
 use warnings;
@@ -25,7 +27,8 @@ my $ENTRIES = $ENV{BENCH_ENTRIES} // 1_000_000;
 my $CHUNK = 4096;
 my $RATE = 500;                 # plays a second
 my $CONNECTIONS = 8;
-my $CALM = 6;                   # seconds before the close
+my $CLOSES = $ENTRIES > 2e6 ? 1 : 3;
+my $CALM = 8;                   # seconds before a close
 my $DRAWS = 5;
 
 
@@ -37,46 +40,23 @@ sub measure {
                                files => { secret => 'main:' . '5a' x 32
                                           . "\n" });
     my $open = int(time) - 86400;
-    my $tag = _plant($bench, $t, $open);
-    my $close = int(time) + $CALM + 3;
+    my @tags = map { _plant($bench, $t, $open, "big$_") } 1 .. $CLOSES;
+    my @close = map { int(time) + 4 + ($CALM + 4) * $_ } 1 .. $CLOSES;
 
-    $t->write_file('program.conf', _program($open, $close));
+    $t->write_file('program.conf', _program($open, @close));
     $t->start;
-
     $t->wait_for(sub { _play($t, 'first') }, 60) or die "no play\n", $t->log;
 
     my $traffic = _traffic($t, $t->dir . '/latency');
-    my $redis = $t->redis;
-    my %at;
+    my @spans = map { _close($bench, $t, $tags[$_], $close[$_]) } 0 .. $#tags;
 
-    $bench->say('closing');
-
-    while (!$at{2}) {
-        my $phase = _phase($redis, $tag);
-        $at{$phase > 2 ? 2 : $phase} //= time;   # the draw follows at once
-        time < $close + 120 + $ENTRIES / 5e4
-            or die "it does not close\n", $t->log;
-        sleep 0.01;
-    }
-
-    $t->wait_for(sub { _phase($redis, $tag) == 4 }, 30)
-        or die "it is not drawn\n";
     kill 'TERM', $traffic;
     waitpid $traffic, 0;
 
-    my @draws = $t->log =~ /positions are filled, in (\d+) ms/;
-
-    # the same once more
-    while (@draws < $DRAWS) {
-        _again($redis, $tag);
-        $t->wait_for(sub { _phase($redis, $tag) == 4 }, 60)
-            or die "it is not drawn again\n";
-        @draws = $t->log =~ /positions are filled, in (\d+) ms/g;
-    }
-
-    my %draw = (closing => $at{2} - $at{1}, entries => $ENTRIES,
-                rate => $RATE, draw => [map { $_ / 1000 } @draws],
-                _latency($t->dir . '/latency', $at{1}, $at{2}));
+    my %draw = (entries => $ENTRIES, rate => $RATE,
+                draw => [ _draws($t, $tags[-1]) ],
+                closes => [ map { _latency($t->dir . '/latency', @$_) }
+                            @spans ]);
 
     $t->stop;
     $t->redis_stop;
@@ -85,37 +65,82 @@ sub measure {
 }
 
 
+# from when nobody enters any more to the signed close; the draw follows at
+# once
+
+sub _close {
+    my ($bench, $t, $tag, $close) = @_;
+    my ($redis, %at) = ($t->redis);
+
+    $bench->say('closing');
+
+    while (!$at{2}) {
+        my $phase = _phase($redis, $tag);
+        $at{$phase > 2 ? 2 : $phase} //= time;
+        time < $close + 120 + $ENTRIES / 5e4
+            or die "it does not close\n", $t->log;
+        sleep 0.01;
+    }
+
+    $t->wait_for(sub { _phase($redis, $tag) == 4 }, 30)
+        or die "it is not drawn\n";
+
+    return [ $at{1} // $at{2}, $at{2} ];
+}
+
+
+# how long draws took: the last one, and the same again
+
+sub _draws {
+    my ($t, $tag) = @_;
+    my $redis = $t->redis;
+    my $seen = qr/positions are filled, in (\d+) ms/;
+    my @draws = $t->log =~ /$seen/g;
+
+    while (@draws < $DRAWS) {
+        _again($redis, $tag);
+        $t->wait_for(sub { _phase($redis, $tag) == 4 }, 60)
+            or die "it is not drawn again\n";
+        @draws = $t->log =~ /$seen/g;
+    }
+
+    return map { $_ / 1000 } @draws;
+}
+
+
 sub _at { return POSIX::strftime('%Y-%m-%dT%H:%M:%SZ', gmtime $_[0]) }
 
 
 sub _program {
-    my ($open, $close) = @_;
+    my ($open, @close) = @_;
+    my $n = 0;
 
-    return <<"END";
+    return <<"END" . join '', map { $n++; <<"BIG" } @close;
 unsafe_store on;
 secret_file %%TESTDIR%%/secret;
 wallet points;
-instant_win scratch { open @{[_at($open)]}; close @{[_at($close + 86400)]};
+instant_win scratch { open @{[_at($open)]}; close @{[_at($open + 90 * 86400)]};
                       limit 10000 per day; draw odds;
                       prize car { stock 1000000; odds 1/1000; }
                       prize pen { odds 1/5; award points 20; } }
-sweepstakes big { open @{[_at($open)]}; close @{[_at($close)]};
-                  prize trip { stock 1000; } }
 END
+sweepstakes big$n { open @{[_at($open)]}; close @{[_at($_)]};
+                    prize trip { stock 1000; } }
+BIG
 }
 
 
 # entries of 10 tickets, each of another member, and what a worker registers
 
 sub _plant {
-    my ($bench, $t, $open) = @_;
+    my ($bench, $t, $open, $name) = @_;
 
     $bench->say("making $ENTRIES entries");
 
     my $lp = sub { return pack('N', length $_[0]) . $_[0] };
     my $cid = substr sha256("nginx-loyalty/1 campaign\0" . $lp->('shop')
-                            . $lp->('big') . pack('Q>', $open * 1000)), 0, 16;
-    my $tag = '{shop:g:big:' . unpack('H*', $cid) . '}';
+                            . $lp->($name) . pack('Q>', $open * 1000)), 0, 16;
+    my $tag = "{shop:g:$name:" . unpack('H*', $cid) . '}';
     my $head = "nginx-loyalty/1 entry\0$cid";
     my ($chunk, $n, $commit) = ('', 0, 'c' x 32);
 
@@ -208,7 +233,8 @@ sub _traffic {
             . "Idempotency-Key: $n\r\nContent-Length: 0\r\n\r\n";
 
         while ($reply !~ /\r\n\r\n\{.*\}\}$/s) {
-            sysread $sock, $reply, 65536, length $reply or POSIX::_exit(1);
+            sysread($sock, $reply, 65536, length $reply)
+                or $running ? POSIX::_exit(1) : last;
         }
 
         printf {$fh} "%.6f %.6f\n", $due, time - $due;
@@ -221,22 +247,26 @@ sub _traffic {
 
 sub _latency {
     my ($file, $from, $to) = @_;
-    my (@calm, @busy);
+    my %ms = (calm_ => [], '' => []);
 
     open my $fh, '<', $file or die "$file: $!\n";
 
     while (<$fh>) {
         my ($due, $took) = split;
 
-        push @calm, $took * 1000 if $due > $from - $CALM && $due < $from - 1;
-        push @busy, $took * 1000 if $due >= $from && $due < $to;
+        push @{$ms{calm_}}, $took * 1000
+            if $due > $from - $CALM && $due < $from - 1;
+        push @{$ms{''}}, $took * 1000 if $due >= $from && $due < $to;
     }
 
-    @calm = sort { $a <=> $b } @calm;
-    @busy = sort { $a <=> $b } @busy;
+    my %close = (seconds => $to - $from);
 
-    return (calm_p50 => $calm[@calm * 0.5], calm_p99 => $calm[@calm * 0.99],
-            p50 => $busy[@busy * 0.5], p99 => $busy[@busy * 0.99]);
+    for my $when (keys %ms) {
+        my @sorted = sort { $a <=> $b } @{$ms{$when}};
+        $close{"${when}p$_"} = $sorted[@sorted * $_ / 100] for 50, 90, 99;
+    }
+
+    return \%close;
 }
 
 

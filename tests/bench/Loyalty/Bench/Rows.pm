@@ -553,22 +553,33 @@ sub closing {
     my ($self, $row) = @_;
     my $draw = $self->draw;
     my $goal = [$row->{goal}[0], $row->{goal}[1] * $draw->{entries} / 1e6];
+    my @seconds = sort { $a <=> $b } map { $_->{seconds} } @{$draw->{closes}};
 
-    return (cell => number($draw->{closing}),
-            reached => reached($goal, $draw->{closing}),
-            details => [ "$draw->{entries} entries." ]);
+    return (cell => number(median(@seconds)),
+            reached => reached($goal, median(@seconds)),
+            details => [ sprintf '%s to %s in %d closes of %d entries.',
+                map({ number($_) } @seconds[0, -1]), scalar @seconds,
+                $draw->{entries} ]);
 }
 
 
 sub closing_p99 {
     my ($self, $row) = @_;
     my $draw = $self->draw;
-    my $ratio = $draw->{p99} / $draw->{calm_p99};
+    my @closes = @{$draw->{closes}};
+    my @ratios = sort { $a <=> $b }
+                 map { $_->{p99} / $_->{calm_p99} } @closes;
+    my %ms = map { my $what = $_;
+                   $what => number(median(map { $_->{$what} } @closes)) }
+             keys %{$closes[0]};
 
-    return (cell => number($ratio), reached => reached($row->{goal}, $ratio),
-            details => [ sprintf '%d plays/s; p50 %s and p99 %s ms meanwhile,'
-                . ' p50 %s and p99 %s ms before.', $draw->{rate},
-                map { number($draw->{$_}) } qw(p50 p99 calm_p50 calm_p99) ]);
+    return (cell => number(median(@ratios)),
+            reached => reached($row->{goal}, median(@ratios)),
+            details => [ sprintf('%s to %s in %d closes; %d plays/s; p50 %s,'
+                . ' p90 %s and p99 %s ms meanwhile, %s, %s and %s ms before.',
+                map({ number($_) } @ratios[0, -1]), scalar @ratios,
+                $draw->{rate}, @ms{qw(p50 p90 p99 calm_p50 calm_p90
+                                      calm_p99)}) ]);
 }
 
 
