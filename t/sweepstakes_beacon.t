@@ -125,6 +125,16 @@ ok($both->manifest->{seed} ne $Loyalty::Fairness::Z, 'or one is');
 
 ok($both->wait_for_state('waiting', 10), 'closed, and waiting');
 is_deeply($both->show->{waiting}, { for => 'timestamp' }, 'for a timestamp');
+
+sub metric {
+    my ($name, $more) = @_;
+    return $t->metrics->{"nginx_loyalty_draw_$name\{program=\"shop\","
+                         . 'game="both"' . ($more // '') . '}'} // 'none';
+}
+
+ok($t->wait_for(sub { metric('waiting_round') eq '0' }), 'as metrics tell');
+is(metric('state', ',state="waiting"'), 1, 'waiting');
+is(metric('closing_done'), 'none', 'and not closing');
 $tsa->mode('ok');
 
 ok($t->wait_for(sub { ($both->show->{waiting} // {})->{round} }, 12),
@@ -134,11 +144,15 @@ is_deeply($both->show->{waiting},
             until => strftime('%Y-%m-%dT%H:%M:%S', gmtime(
                               round_time($R) / 1000)) . 'Z' },
           'which, and until when');
+ok($t->wait_for(sub { metric('waiting_round') eq $R }), 'in metrics, too');
 is($both->file('picks'), undef, 'nothing is drawn before it');
 ok(time * 1000 < round_time($R), 'as the round is not out');
 
 ok($_->wait_for_state('drawn', 30), "$_->{name} is drawn")
     for $both, $alone, $fresh, $s{small};
+
+ok($t->wait_for(sub { metric('waiting_round') eq 'none' }),
+   'and waits no more');
 
 for my $s ($both, $alone, $fresh, $s{small}) {
     my $want = $s->recomputed;

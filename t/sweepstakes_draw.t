@@ -194,8 +194,18 @@ verified($s{hasty});
 # a second draw
 
 my $before = $s{main}->file('picks');
+my $first = $t->get('/loyalty-admin/sweepstakes/main')->json;
+is_deeply([map { [@$_{qw(position prize status)}] } @{ $first->{winners} }],
+          [[0, 'trip', 'vacant'], [1, 'trip', 'held'], [2, 'mug', 'delivered'],
+           [3, 'mug', 'held'], [4, 'mug', 'held']],
+          'the admin sees what became of prizes');
+is(join('', map { "$_->{ticket} $_->{entry} $_->{person}\n" }
+        @{ $first->{winners} }[1 .. 4]),
+   join('', map { /^pick \d+ \d+ (.*)/ ? "$1\n" : () }
+        (split /\n/, $before)[1 .. 4]), 'and who has them');
+
 $r = $s{main}->admin('draw', {});
-is($r->json->{state}, 'drawn', 'a second draw returns the first');
+is_deeply($r->json, $first, 'a second draw returns the first');
 is($s{main}->file('picks'), $before, 'nothing changes');
 ok($t->wait_log(qr/was to be drawn again by "admin"/), 'and it is logged');
 

@@ -100,6 +100,7 @@ is($s->show->{tickets}, $ticket, "$RECORDS entries, $ticket tickets");
 
 my %seen;
 my ($kills, $served, $failed, $last) = (0, 0, 0, 0);
+my ($beside, $in_order, $told, $at) = (0, 1, 0, 0);
 my $deadline = time + 60 * $t->slow;
 
 while (time < $deadline) {
@@ -108,6 +109,23 @@ while (time < $deadline) {
     if ($j && $j->{state}) {
         $seen{$j->{state}}++;
         last if $j->{state} eq 'drawn';
+
+        if ($j->{closing}) {
+            my ($done, $total) = @{ $j->{closing} }{qw(done total)};
+
+            $in_order &&= $total == $RECORDS && $done >= $at
+                          && $done <= $total;
+            $at = $done;
+        }
+
+        if ($j->{state} eq 'closing' && !$told) {
+            my $m = eval { $t->metrics } // {};
+
+            $told ||= $m->{'nginx_loyalty_draw_state{program="shop",'
+                           . 'game="big",state="closing"}'}
+                      && ($m->{'nginx_loyalty_draw_closing_done'
+                               . '{program="shop",game="big"}'} // 0) > 0;
+        }
 
         if ($j->{state} eq 'closing' && $kills < 12
             && ($j->{closing}{done} // 0) > $last)
@@ -124,10 +142,15 @@ while (time < $deadline) {
     my $r = eval { $t->event({ id => 'v' . $served, member => 'v',
                                type => 'visit' }) };
     $r && $r->status == 200 ? $served++ : $failed++;
+    $beside++ if $r && $r->status == 200 && $j && $j->{closing}
+                 && $at > 0 && $at < $RECORDS;
     sleep 0.02;
 }
 
 ok($seen{closing}, 'it was seen closing');
+ok($in_order, 'how much of it is done, of how much');
+ok($told, 'in metrics, too');
+cmp_ok($beside, '>', 0, "$beside events in the middle of the close");
 cmp_ok($kills, '>=', 1, "$kills leaders were killed");
 is($s->show->{state}, 'drawn', 'and it is drawn');
 is($t->me('v')->json->{wallets}{points}{balance}, $served,

@@ -16,6 +16,7 @@ typedef struct {
     const char                    *help;
     ngx_http_loyalty_draw_stat_e   which;
     ngx_uint_t                     kind;          /* 0: of all */
+    const char                    *stage;         /* NULL: in any */
 } ngx_http_loyalty_draw_metric_t;
 
 
@@ -38,33 +39,41 @@ static const ngx_http_loyalty_draw_metric_t  ngx_http_loyalty_draw_table[] = {
 
     { "draw_state",
       "1 for the state that the campaign is in.",
-      NGX_HTTP_LOYALTY_DRAW_STAGE, 0 },
+      NGX_HTTP_LOYALTY_DRAW_STAGE, 0, NULL },
 
     { "draw_records",
       "Plays, or entries and voids, in the campaign's log.",
-      NGX_HTTP_LOYALTY_DRAW_RECORDS, 0 },
+      NGX_HTTP_LOYALTY_DRAW_RECORDS, 0, NULL },
 
     { "draw_head_age_seconds",
       "Time since the newest head of an instant win was signed.",
-      NGX_HTTP_LOYALTY_DRAW_HEADED, LOYALTY_INSTANT_WIN },
+      NGX_HTTP_LOYALTY_DRAW_HEADED, LOYALTY_INSTANT_WIN, NULL },
 
     { "draw_unrevealed_epochs",
       "Epochs that are over and whose secret is not published.",
-      NGX_HTTP_LOYALTY_DRAW_UNREVEALED, LOYALTY_INSTANT_WIN },
+      NGX_HTTP_LOYALTY_DRAW_UNREVEALED, LOYALTY_INSTANT_WIN, NULL },
 
     { "draw_wanted_rounds",
       "Beacon rounds that were used and are not published.",
-      NGX_HTTP_LOYALTY_DRAW_WANTED, 0 },
+      NGX_HTTP_LOYALTY_DRAW_WANTED, 0, NULL },
 
     { "draw_missing_timestamps",
       "Manifests that no authority has stamped.",
-      NGX_HTTP_LOYALTY_DRAW_UNSTAMPED, 0 },
+      NGX_HTTP_LOYALTY_DRAW_UNSTAMPED, 0, NULL },
+
+    { "draw_closing_done",
+      "Entries that the close of a sweepstakes has gone through.",
+      NGX_HTTP_LOYALTY_DRAW_COVERED, LOYALTY_SWEEPSTAKES, "closing" },
+
+    { "draw_waiting_round",
+      "The round that a sweepstakes waits for, 0 for a timestamp.",
+      NGX_HTTP_LOYALTY_DRAW_ROUND, LOYALTY_SWEEPSTAKES, "waiting" },
 
     { "draw_stopped",
       "1 when this nginx has stopped the campaign: see the log.",
-      NGX_HTTP_LOYALTY_DRAW_STOPPED, 0 },
+      NGX_HTTP_LOYALTY_DRAW_STOPPED, 0, NULL },
 
-    { NULL, NULL, 0, 0 }
+    { NULL, NULL, 0, 0, NULL }
 };
 
 
@@ -122,7 +131,7 @@ ngx_http_loyalty_metrics_draw(loyalty_out_t *out,
     ngx_http_loyalty_campaign_t *campaign)
 {
     const char        *stage;
-    ngx_atomic_int_t   value, led;
+    ngx_atomic_int_t   value, led, now;
 
     value = ngx_http_loyalty_stat_draw_read(campaign->program,
                                             campaign->index, campaign->cid,
@@ -135,6 +144,17 @@ ngx_http_loyalty_metrics_draw(loyalty_out_t *out,
                                               NGX_HTTP_LOYALTY_DRAW_LED);
 
         if (ngx_time() - led > NGX_HTTP_LOYALTY_LED) {
+            return;
+        }
+    }
+
+    if (metric->stage != NULL) {
+
+        now = ngx_http_loyalty_stat_draw_read(campaign->program,
+                                              campaign->index, campaign->cid,
+                                              NGX_HTTP_LOYALTY_DRAW_STAGE);
+
+        if (now != (ngx_atomic_int_t) ngx_http_loyalty_stage(metric->stage)) {
             return;
         }
     }

@@ -139,6 +139,10 @@ ngx_http_loyalty_machine_phase(ngx_http_loyalty_machine_t *m,
 
     m->campaign->stage = ngx_http_loyalty_machine_stages[m->phase];
 
+    ngx_http_loyalty_stat_draw(m->campaign->program, m->campaign->index,
+                               m->campaign->cid,
+                               NGX_HTTP_LOYALTY_DRAW_COVERED, m->done);
+
     /* the reply is gone when the step goes on */
 
     m->index.len = value[5].len;

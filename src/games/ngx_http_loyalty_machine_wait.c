@@ -176,6 +176,10 @@ static void
 ngx_http_loyalty_wait_tell(ngx_http_loyalty_machine_t *m, uint64_t round,
     ngx_uint_t late)
 {
+    ngx_http_loyalty_stat_draw(m->campaign->program, m->campaign->index,
+                               m->campaign->cid, NGX_HTTP_LOYALTY_DRAW_ROUND,
+                               (ngx_atomic_int_t) round);
+
     if (m->told == (int64_t) round) {
         ngx_http_loyalty_machine_end(m, 0);
         return;

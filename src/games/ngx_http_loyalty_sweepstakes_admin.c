@@ -28,7 +28,10 @@ static ngx_int_t ngx_http_loyalty_admin_standing(
     ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
 static ngx_int_t ngx_http_loyalty_admin_standing_json(
     ngx_http_loyalty_member_ctx_t *ctx,
-    ngx_http_loyalty_standing_t *standing);
+    ngx_http_loyalty_standing_t *standing, ngx_str_t *told);
+static void ngx_http_loyalty_admin_winner_json(
+    ngx_http_loyalty_campaign_t *campaign, ngx_uint_t position,
+    const u_char *told, loyalty_out_t *out);
 static ngx_int_t ngx_http_loyalty_admin_pause_ready(
     ngx_http_loyalty_member_ctx_t *ctx);
 static ngx_int_t ngx_http_loyalty_admin_pause_send(
@@ -217,8 +220,11 @@ ngx_http_loyalty_admin_where(ngx_http_loyalty_member_ctx_t *ctx)
 
     a = ctx->data;
 
-    ngx_http_loyalty_game_call(&a->call, a->campaign, "s meta");
-    ngx_str_set(&a->call.arg, "");
+    ngx_http_loyalty_game_call(&a->call, a->campaign, "s meta w");
+    loyalty_mpw_str(&a->call.w, "", 0);
+
+    a->call.arg.data = a->call.w.start;
+    a->call.arg.len = a->call.w.pos - a->call.w.start;
 
     return ngx_http_loyalty_member_call(ctx, NGX_HTTP_LOYALTY_FN_SWEEPSTAKES,
                                         a->call.nkeys, a->call.keys,
@@ -236,7 +242,9 @@ ngx_http_loyalty_admin_standing(ngx_http_loyalty_member_ctx_t *ctx,
 
     a = ctx->data;
 
-    if (ngx_http_loyalty_standing(reply, &standing) != NGX_OK) {
+    if (ngx_http_loyalty_standing(reply, &standing) != NGX_OK
+        || reply->n <= NGX_HTTP_LOYALTY_STANDING_VALUES)
+    {
         return ngx_http_loyalty_member_damaged(ctx);
     }
 
@@ -250,14 +258,17 @@ ngx_http_loyalty_admin_standing(ngx_http_loyalty_member_ctx_t *ctx,
                       &ctx->actor);
     }
 
-    return ngx_http_loyalty_admin_standing_json(ctx, &standing);
+    return ngx_http_loyalty_admin_standing_json(ctx, &standing,
+                         &reply->values[NGX_HTTP_LOYALTY_STANDING_VALUES]);
 }
 
 
 static ngx_int_t
 ngx_http_loyalty_admin_standing_json(ngx_http_loyalty_member_ctx_t *ctx,
-    ngx_http_loyalty_standing_t *standing)
+    ngx_http_loyalty_standing_t *standing, ngx_str_t *told)
 {
+    u_char                     *p, *last;
+    ngx_uint_t                  i;
     loyalty_out_t               out;
     ngx_http_loyalty_sadmin_t  *a;
 
@@ -268,6 +279,22 @@ ngx_http_loyalty_admin_standing_json(ngx_http_loyalty_member_ctx_t *ctx,
     loyalty_out_lit(&out, "{\"name\":");
     loyalty_out_str(&out, ctx->name.data, ctx->name.len);
     ngx_http_loyalty_standing_json(a->campaign, standing, &out);
+
+    if (standing->phase == NGX_HTTP_LOYALTY_PHASE_DRAWN) {
+        loyalty_out_lit(&out, ",\"winners\":[");
+
+        last = told->data + told->len;
+
+        for (i = 0, p = told->data;
+             last - p >= NGX_HTTP_LOYALTY_TOLD;
+             i++, p += NGX_HTTP_LOYALTY_TOLD)
+        {
+            ngx_http_loyalty_admin_winner_json(a->campaign, i, p, &out);
+        }
+
+        loyalty_out_lit(&out, "]");
+    }
+
     loyalty_out_lit(&out, "}");
 
     if (out.failed) {
@@ -275,6 +302,47 @@ ngx_http_loyalty_admin_standing_json(ngx_http_loyalty_member_ctx_t *ctx,
     }
 
     return ngx_http_loyalty_member_send(ctx, &out);
+}
+
+
+/* u32 row, u8 status, u64 seq, person, u64 ticket */
+
+static void
+ngx_http_loyalty_admin_winner_json(ngx_http_loyalty_campaign_t *campaign,
+    ngx_uint_t position, const u_char *told, loyalty_out_t *out)
+{
+    u_char       text[2 * LOYALTY_HASH];
+    const char  *status;
+
+    static const char  *statuses[] = {
+        "held", "claimed", "delivered", "vacant", "awaiting"
+    };
+
+    status = statuses[ngx_min(told[4], NGX_HTTP_LOYALTY_AWAITING)];
+
+    if (position > 0) {
+        loyalty_out_lit(out, ",");
+    }
+
+    loyalty_out_lit(out, "{\"position\":");
+    loyalty_out_int(out, position);
+    loyalty_out_lit(out, ",\"prize\":");
+    ngx_http_loyalty_prize_json(campaign, loyalty_get_u32(told), out);
+    loyalty_out_lit(out, ",\"status\":");
+    loyalty_out_str(out, status, ngx_strlen(status));
+
+    if (told[4] < NGX_HTTP_LOYALTY_VACANT) {
+        loyalty_out_lit(out, ",\"ticket\":");
+        loyalty_out_int(out, (int64_t) loyalty_get_u64(told + 13
+                                                       + LOYALTY_HASH));
+        loyalty_out_lit(out, ",\"entry\":");
+        loyalty_out_int(out, (int64_t) loyalty_get_u64(told + 5));
+        loyalty_out_lit(out, ",\"person\":");
+        loyalty_out_str(out, text, loyalty_hex(text, told + 13,
+                                               LOYALTY_HASH));
+    }
+
+    loyalty_out_lit(out, "}");
 }
 
 

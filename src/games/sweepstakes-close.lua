@@ -48,8 +48,8 @@
 --     output: "N", "D": there is a result, and it stands, or "R": there is
 --             an earlier timestamp by now
 -- sweepstakes_@H@  (no writes) where it stands
---     keys:   state, meta; then winners, and a member's
---     input:  the member's person; nothing without the keys
+--     keys:   state, meta; then winners; then a member's
+--     input:  with winners, the member's person, or "" without a member
 --     output: phase, paused, entries, tickets, voided tickets, done, ended,
 --             round, late; then of the first 1000 positions u32 row, u8
 --             status and 48 bytes of who (zeros: nobody), the position of the
@@ -359,7 +359,7 @@ local function sweepstakes(keys, person)
         out[10] = g[PHASE] == DRAWN and told(keys[3]) or ''
         out[11] = position or ''
         out[12] = position and call('HGET', keys[3], 'p' .. position) or ''
-        out[13] = call('GET', keys[4]) or ''
+        out[13] = keys[4] and call('GET', keys[4]) or ''
     end
 
     return out

@@ -145,6 +145,9 @@ typedef enum {
     NGX_HTTP_LOYALTY_DRAW_LED,            /* when all this was told, s */
     NGX_HTTP_LOYALTY_DRAW_STOPPED,        /* 1 */
     NGX_HTTP_LOYALTY_DRAW_SEEN,           /* records that were answered */
+    NGX_HTTP_LOYALTY_DRAW_COVERED,        /* entries, by the close */
+    NGX_HTTP_LOYALTY_DRAW_ROUND,          /* that is waited for; 0: what is
+                                             is a timestamp */
     NGX_HTTP_LOYALTY_DRAW_VALUES
 } ngx_http_loyalty_draw_stat_e;
 
