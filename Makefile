@@ -79,6 +79,13 @@ module-locked: $(BUILD)/Makefile
 demo:
 	@$(DEPS) build run
 	@$(MAKE) -s --no-print-directory module
+	@if command -v npm > /dev/null; then \
+	    $(MAKE) -s --no-print-directory web \
+	    || echo "the page that verifies draws could not be built"; \
+	 else \
+	    echo "no npm: \"make web\" installs it, and builds a page that" \
+	         "verifies draws"; \
+	 fi
 	@conf/demo.sh start $(CONF)
 
 demo-stop:

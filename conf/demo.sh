@@ -105,6 +105,7 @@ configuration() {
         -e "s/127\.0\.0\.1:8081/127.0.0.1:$((port + 1))/" \
         -e "s/127\.0\.0\.1:8082/127.0.0.1:$((port + 2))/" \
         -e "s|^load_module .*|load_module $module;|" \
+        -e "s|\.\./verify\.html|$root/build/verify.html|" \
         "$root/conf/$name.conf"
 }
 
@@ -171,8 +172,9 @@ fetch() {
     mkdir -p "$dir"
     curl -fs $url/fair/vkey > "$dir/vkey"
 
-    for file in manifest terms-1 prizes-1 entries log heads close timestamps \
-                beacons reveal picks dq evidence; do
+    # heads before the log, which may grow in between
+    for file in manifest terms-1 prizes-1 heads log entries close timestamps \
+                cosignatures beacons reveal picks dq evidence; do
         curl -fs "$url/fair/$1/$2/$file" -o "$dir/$file" || :
     done
 

@@ -70,6 +70,27 @@ sub ports {
 }
 
 
+# the page that verifies, where it was built, and else how to
+sub page {
+    my ($url) = @_;
+    my $page = realpath("$FindBin::Bin/../build/verify.html");
+    my $got = `curl -s -w '%{http_code} %{content_type}' $url/fair/verify.html`;
+
+    if ($page && -f $page) {
+        like($got, qr{<title>Verify a draw</title>.*200 text/html$}s,
+             'the page');
+
+    } else {
+        like($got, qr{"make web" builds it.*404 text/plain$}s, 'no page yet');
+    }
+
+    like(`curl -s $url/fair/games`, qr/^raffle \w{32} sweepstakes open$/m,
+         'finds the draws beside it');
+
+    return;
+}
+
+
 for my $name (sort keys %shown) {
     local $ENV{DEMO_DIR} = $t->dir . "/$name";
     local $ENV{DEMO_PORT} = ports();
@@ -86,6 +107,8 @@ for my $name (sort keys %shown) {
 
     is(system("$script start $name > /dev/null 2>&1") >> 8, 1,
        "$name: runs once");
+
+    page("http://127.0.0.1:$ENV{DEMO_PORT}") if $name eq 'demo';
 
     my @pids = map { $t->read_file("$name/$_.pid") =~ /(\d+)/ }
                qw(nginx redis), $name eq 'shop' ? 'backend' : ();

@@ -76,7 +76,12 @@ try() {
 
 In two minutes the raffle closes and is drawn.  Then recompute the winners from
 what is published, with nothing of the module (seed only: INCOMPLETE is the best
-there is without a beacon, and it says what is missing):
+there is without a beacon, and it says what is missing).  In the browser, the
+scratch card and the wheel at any time:
+
+$url/fair/verify.html
+
+and by a command:
 
 curl -s -H 'X-Member: ada' $url/loyalty/sweepstakes/raffle
 make verify

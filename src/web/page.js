@@ -16,6 +16,11 @@ const SENTENCES = [
     + ' what it claims to be.',
 ];
 
+const UNFINISHED = 'Nothing in these files is wrong so far, and what is'
+    + ' missing is partly yet to come.';
+
+const DATE = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/g;
+
 const ABOUT = {
     V01: 'The rules, terms and prizes are the ones that the campaign began'
          + ' with.',
@@ -140,44 +145,140 @@ function changed() {
 }
 
 
-/* ---- ?src=: from the server that the page came from ---- */
+/* ---- from the server that the page came from, and from no other ---- */
 
-async function load(src) {
-    const base = new URL(src.endsWith('/') ? src : `${src}/`, location.href);
+const STATES = {
+    planned: 'not open yet', open: 'running', paused: 'paused',
+    closing: 'closing', closed: 'closed', waiting: 'closed, waiting',
+    drawn: 'drawn', over: 'over',
+};
+
+function address(text) {
+    const base = new URL(text.endsWith('/') ? text : `${text}/`,
+                         location.href);
 
     if (base.origin !== location.origin || !base.protocol.startsWith('http'))
-        throw new Error('src has to be on the server of this page');
+        throw new Error('The address has to be on the server of this page.');
 
-    const take = async (name) => {
-        const answer = await fetch(new URL(name, base));
+    return base;
+}
 
-        if (answer.status === 404) return null;
-        if (!answer.ok) throw new Error(`${name}: ${answer.status}`);
+async function take(base, name) {
+    const answer = await fetch(new URL(name, base), { cache: 'no-cache' });
 
-        const blob = await answer.blob();
+    if (answer.status === 404) return null;
+    if (!answer.ok) throw new Error(`${name}: ${answer.status}`);
 
-        files.set(name, new File([blob], name));
-        return blob;
-    };
+    return answer.blob();
+}
 
+/* Files grow meanwhile: a head comes before the log that it counts, and when
+   the evidence is another one at the end, all of it is taken again. */
+
+async function load(base) {
     working(`Loading ${base.pathname}`);
+    $('result').scrollIntoView();
 
-    const manifest = await take('manifest');
+    for (let tries = 0; tries < 3; tries++) {
+        const manifest = await take(base, 'manifest');
 
-    if (!manifest) throw new Error(`${base.pathname} has no manifest`);
+        if (!manifest)
+            throw new Error(`There is no manifest at ${base.pathname}`);
 
-    /* a note is four lines */
+        const first = await take(base, 'evidence');
+        const got = new Map([['manifest', manifest]]);
 
-    const versions = (await manifest.text()).split('\n').length >> 2;
-    const names = ['vkey', 'entries', 'log', 'heads', 'close', 'timestamps',
-                   'cosignatures', 'beacons', 'reveal', 'picks', 'dq',
-                   'evidence'];
+        const some = async (names) => {
+            const blobs = await Promise.all(names.map((n) => take(base, n)));
 
-    for (let n = 1; n <= versions; n++)
-        names.push(`terms-${n}`, `prizes-${n}`, `rules-${n}`);
+            names.forEach((name, i) => blobs[i] && got.set(name, blobs[i]));
+        };
 
-    await Promise.all(names.map(take));
+        await some(['heads', 'close', 'dq']);
+        await some(['log', 'entries']);
+
+        /* a note is four lines */
+
+        const versions = (await manifest.text()).split('\n').length >> 2;
+        const names = ['vkey', 'timestamps', 'cosignatures', 'beacons',
+                       'reveal', 'picks', 'evidence'];
+
+        for (let n = 1; n <= versions; n++)
+            names.push(`terms-${n}`, `prizes-${n}`, `rules-${n}`);
+
+        await some(names);
+
+        if (got.get('evidence')?.size === first?.size) {
+            files.clear();
+            for (const [name, blob] of got)
+                files.set(name, new File([blob], name));
+            break;
+        }
+    }
+
+    $('where').value = base.pathname;
+    history.replaceState(null, '', `?src=${encodeURIComponent(base.pathname)
+                                           .replaceAll('%2F', '/')}`);
     changed();
+}
+
+/* the file games, as buttons; false: there is none */
+
+async function offer(base) {
+    const blob = await take(base, 'games').catch(() => null);
+    const lines = (blob ? await blob.text() : '').split('\n')
+        .map((line) => /^(\S+) ([0-9a-f]{32}) (\S+) (\S+)$/.exec(line))
+        .filter((line) => line);
+
+    /* the newest first */
+
+    $('draws').replaceChildren(...lines.reverse().map(
+        ([, name, cid, kind, state]) => {
+            const at = new URL(`${encodeURIComponent(name)}/${cid}/`, base);
+            const button = make('button', { type: 'button', class: 'draw' },
+                make('b', {}, name),
+                make('span', {}, `${kind.replace('_', ' ')}, `
+                                 + `${STATES[state] ?? state}`));
+
+            button.addEventListener('click', () => attempt(() => load(at)));
+            return make('li', {}, button);
+        }));
+
+    return lines.length > 0;
+}
+
+async function attempt(what) {
+    try {
+        await what();
+    } catch (error) {
+        trouble(error.message);
+    }
+}
+
+/* the address of a campaign, or of what has several */
+
+async function ask(text) {
+    const base = address(text);
+    const found = await offer(base);
+
+    if (!found) await load(base);
+}
+
+async function server() {
+    const src = new URLSearchParams(location.search).get('src');
+    const home = new URL('.', location.href);
+
+    $('server').hidden = false;
+    $('where').value = src ?? home.pathname;
+
+    const found = offer(home);
+
+    if (src) {
+        await load(address(src));
+    } else if (!await found) {
+        $('none').textContent = `There are none at ${home.pathname}.`;
+        $('none').hidden = false;
+    }
 }
 
 
@@ -269,7 +370,9 @@ function show(result) {
     $('verdict').hidden = false;
     $('verdict').className = `verdict s${verdict}`;
     $('word').textContent = WORDS[verdict];
-    $('sentence').textContent = SENTENCES[verdict];
+    $('sentence').textContent = verdict === 1 && result.state
+        ? `${UNFINISHED} It is ${result.state.replace(DATE, day)}.`
+        : SENTENCES[verdict];
     $('mark').setAttribute('d', MARKS[verdict]);
 
     facts(result);
@@ -319,6 +422,7 @@ function reasons(row) {
     if (!row.reason) return [];
 
     const text = row.reason.replace(/ \(--[a-z-]+\)/g, '')
+        .replace(DATE, day)
         .replace(/^(\d+)$/, `$1 ${row.title}`)
         .replace(/^1 ([a-z]+)s(?=$|,| )/, '1 $1');
 
@@ -329,10 +433,10 @@ function reasons(row) {
 function day(ms) {
     return new Intl.DateTimeFormat('en-GB', {
         dateStyle: 'medium', timeStyle: 'short', timeZone: 'UTC',
-    }).format(ms) + ' UTC';
+    }).format(new Date(ms)) + ' UTC';
 }
 
-function facts({ facts, count }) {
+function facts({ facts, count, running }) {
     const pairs = [];
     const n = (s) => Number(s).toLocaleString('en');
 
@@ -340,7 +444,8 @@ function facts({ facts, count }) {
         pairs.push(['Program', facts.program], ['Campaign', facts.game || '?'],
             ['Kind', facts.sweepstakes ? 'sweepstakes' : 'instant win by '
                      + ['', 'odds', 'deck', 'moments'][facts.mode]],
-            ['Opened', day(facts.open)], ['Closed', day(facts.close)]);
+            [facts.open > Date.now() ? 'Opens' : 'Opened', day(facts.open)],
+            [running ? 'Closes' : 'Closed', day(facts.close)]);
 
         if (facts.entries !== null) {
             pairs.push(['Entries', n(facts.entries)],
@@ -389,9 +494,12 @@ function tables({ winners, count, prizes }) {
     }
 
     if (prizes?.length) {
-        return table('Prizes', ['Prize', 'Odds', '#Offered', '#Won'],
-            prizes.map((p) => [p.name, p.odds ?? '', p.stock ?? 'unlimited',
-                               `${p.won}`]));
+        const odds = prizes.some((p) => p.odds);
+
+        return table('Prizes',
+            ['Prize', ...(odds ? ['Odds'] : []), '#Offered', '#Won'],
+            prizes.map((p) => [p.name, ...(odds ? [p.odds ?? ''] : []),
+                               p.stock ?? 'unlimited', `${p.won}`]));
     }
 
     return [];
@@ -435,6 +543,10 @@ for (const type of ['dragover', 'dragleave', 'drop']) {
     });
 }
 
-const src = new URLSearchParams(location.search).get('src');
+$('ask').addEventListener('submit', (e) => {
+    e.preventDefault();
+    $('none').hidden = true;
+    attempt(() => ask($('where').value.trim() || '/'));
+});
 
-if (src) load(src).catch((error) => trouble(error.message));
+if (location.protocol.startsWith('http')) attempt(server);

@@ -167,6 +167,8 @@ my $server = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 16,
 my $port = $server->sockport;
 
 raffle()->write("$dir/raffle");
+spew("$dir/games", lines('wheel ' . 'ab' x 16 . ' instant_win open',
+                         'spring ' . 'c1d0' x 8 . ' sweepstakes drawn'));
 
 my $child = fork // die "fork: $!";
 
@@ -175,11 +177,36 @@ if (!$child) {
     exit 0;
 }
 
-browse("http://127.0.0.1:$port/verify.html?src=/fair/spring/cid");
+my $cid = 'c1d0' x 8;
+
+browse("http://127.0.0.1:$port/verify.html?src=/fair/spring/$cid");
 step(files => { '#ca' => [$ca] });
 is(step(run => $verdict), 'Incomplete', 'files by ?src=');
 is(step(run => '[...document.querySelectorAll("#chips li")].length'),
    scalar(() = glob "$dir/raffle/*"), 'all of them are there');
+leave();
+
+# what the server has is offered; the page beside them looks for it
+
+browse("http://127.0.0.1:$port/fair/verify.html");
+my $draws = '[...document.querySelectorAll(".draw")].map((b) => b.innerText)';
+is_deeply(step(run => "new Promise((done) => { const look = () => { const d = "
+                    . "$draws; if (d.length) done(d); else setTimeout(look, 50)"
+                    . "}; look(); })"),
+          ["spring\nsweepstakes, drawn", "wheel\ninstant win, running"],
+          'draws are listed, the newest first');
+step(run => 'document.querySelector(".draw").click()');
+step(files => { '#ca' => [$ca] });
+is(step(run => $verdict), 'Incomplete', 'one of them is loaded');
+is(step(run => 'location.search'), "?src=/fair/spring/$cid/",
+   'the address says which');
+is(step(run => '[...document.querySelectorAll("#chips li")].length'),
+   scalar(() = glob "$dir/raffle/*"), 'with all of its files');
+step(run => 'document.getElementById("where").value = "/nowhere"');
+step(run => 'document.querySelector("#ask button").click()');
+step(files => {});
+like(step(run => 'document.getElementById("trouble").innerText'),
+     qr{There is no manifest at /nowhere/}, 'an address where nothing is');
 leave();
 
 browse("http://127.0.0.1:$port/verify.html?src=https://example.com/x/");
@@ -206,8 +233,10 @@ sub serve {
         }
 
         my $file = !defined $path ? ''
-                 : $path =~ m{^/verify\.html} ? $page
-                 : $path =~ m{^/fair/spring/cid/([\w-]+)$} ? "$dir/raffle/$1"
+                 : $path =~ m{^(?:/fair)?/verify\.html} ? $page
+                 : $path =~ m{^/fair/games$} ? "$dir/games"
+                 : $path =~ m{^/fair/spring/\w{32}/([\w-]+)$}
+                     ? "$dir/raffle/$1"
                  : '';
         my $data = -f $file ? slurp($file) : undef;
 

@@ -5,6 +5,7 @@
 import { bytesOf, hex, lines, text } from './bytes.js';
 import { verify } from './campaign.js';
 import { parseKey } from './note.js';
+import { running } from './state.js';
 
 
 async function bytes(blob) {
@@ -83,6 +84,7 @@ async function run({ files, ca, saved, witnesses, receipts, chain }) {
 
     return {
         rows: c.report.rows(), verdict: c.report.verdict, facts: summary(c),
+        state: c.report.state, running: running(c),
         winners: c.winners?.slice(0, SHOWN).map(
             (w) => ({ ...w, prize: utf8(w.prize) })) ?? null,
         count: c.winners?.length ?? 0, prizes: prizes(c),
