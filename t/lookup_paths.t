@@ -16,6 +16,10 @@ use Loyalty::H2;
 use Loyalty::Test;
 use Test::More;
 
+my $nginx = $ENV{LOYALTY_NGINX} || 'nginx';
+my $slice = `$nginx -V 2>&1` =~ /http_slice_module/
+    ? "slice 10; proxy_set_header Range \$slice_range;" : '';
+
 my $back = <<'END';
 proxy_cache_path %%TESTDIR%%/cache keys_zone=pages:1m;
 large_client_header_buffers 8 32k;
@@ -35,7 +39,8 @@ server {
     location / {
         limit_req    zone=often;
         add_header   X-Tier $loyalty_tier;
-        empty_gif;
+        root         %%TESTDIR%%;
+        try_files    /page =404;
     }
     location @too_many { loyalty_problem rate_limited; }
 }
@@ -62,7 +67,7 @@ tier      silver 10;
 earn      purchase points 1 per=1.00;
 END
     files => { page => join('', 0 .. 9) x 10 },
-    http => $back, server => <<'END');
+    http => $back, server => <<'END' =~ s/SLICE/$slice/r);
 listen 127.0.0.1:%%PORT_h2%% http2;
 access_log %%TESTDIR%%/early.log early;
 
@@ -96,8 +101,7 @@ location /range {
 
 location /sliced {
     loyalty_lookup   shop member=$arg_m timeout=2s;
-    slice            10;
-    proxy_set_header Range $slice_range;
+    SLICE
     proxy_set_header X-Tier $loyalty_tier;
     proxy_pass       http://127.0.0.1:%%PORT%%/whole;
     add_header       X-Tier $loyalty_tier;
