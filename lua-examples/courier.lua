@@ -114,25 +114,40 @@ local function member_of(red, tag, alias)
     end
 
     local text = red:getrange(tag .. ':al', start, start + 128)
+
+    if not text or text == '' then
+        return nil
+    end
+
     local id = text:sub(2, 1 + text:byte(1))
 
     return id:byte(1) ~= 0 and id or nil
 end
 
 
+local function run_line(red, options, p, tag, line)
+    local fields = {}
+
+    for i = 1, #line[2], 2 do
+        fields[line[2][i]] = line[2][i + 1]
+    end
+
+    return deliver(options, {
+        id = p .. '-' .. line[1], program = options.program,
+        member = member_of(red, tag, fields.m),
+        seq = tonumber(fields.s), what = fields.w })
+end
+
+
 local function run_lines(red, options, p, tag, lines)
     for _, line in ipairs(lines) do
-        local fields = {}
 
-        for i = 1, #line[2], 2 do
-            fields[line[2][i]] = line[2][i + 1]
-        end
+        -- one that was read, and trimmed before the receiver took it
+        if type(line[2]) ~= 'table' then
+            ngx.log(ngx.ERR, 'courier: the change ', p, '-', line[1],
+                    ' is lost, a larger feed_max would have kept it')
 
-        local change = { id = p .. '-' .. line[1], program = options.program,
-                         member = member_of(red, tag, fields.m),
-                         seq = tonumber(fields.s), what = fields.w }
-
-        if not deliver(options, change) then
+        elseif not run_line(red, options, p, tag, line) then
             return false
         end
 
@@ -194,10 +209,11 @@ function _M.start(options)
             return
         end
 
-        local ok, err = _M.run(options)
+        -- whatever it was, the next round comes
+        local sound, ok, err = pcall(_M.run, options)
 
-        if not ok then
-            ngx.log(ngx.ERR, 'courier: ', err)
+        if not sound or not ok then
+            ngx.log(ngx.ERR, 'courier: ', sound and err or ok)
         end
 
         ngx.timer.at(options.every or 1, again)

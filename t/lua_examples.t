@@ -11,6 +11,7 @@ use lib "$FindBin::Bin/lib";
 use Digest::SHA qw(hmac_sha256_hex);
 use JSON::PP ();
 use Loyalty::Test;
+use Loyalty::Member;
 use Test::More;
 
 
@@ -124,6 +125,8 @@ END
                 reply, problem = client:redeem('ada', 'mug', 'k9')
                 ngx.say(problem and problem.code)
                 ngx.say(client:me('ada').member)
+                reply, problem = client:me('ada\r\nX-Member: eve')
+                ngx.say(problem and problem.detail)
             }
         }
 END
@@ -217,7 +220,8 @@ cmp_ok(scalar @winners, '<', 10, 'not everybody wins');
 # ---- the client ----
 
 is($t->get('/client')->body,
-   "0\n409 over_reversal\ninsufficient_balance\nada\n",
+   "0\n409 over_reversal\ninsufficient_balance\nada\n"
+   . "X-Member has a control character\n",
    'reversals, redemptions, the account')
     or diag($t->log);
 
@@ -260,6 +264,25 @@ delivered('?refuse=0');
 ok($t->wait_for(sub {
     grep { ($_->{json}{member} // '') eq 'zoe' } delivered() }),
    'gets it when it is back');
+
+# changes that were read, and trimmed before anybody took them
+delivered('?refuse=1');
+my $tess = Loyalty::Member::tag('shop', Loyalty::Member::partition('tess'))
+           . ':feed';
+$t->events([ map { { id => "t$_", member => 'tess', type => 'purchase',
+                     amount => '1.00' } } 1 .. 5 ]);
+ok($t->wait_for(sub {
+    ($t->redis->call('XPENDING', $tess, 'crm')->[0] // 0) >= 5 }),
+   'changes that are pending');
+$t->redis->call('XTRIM', $tess, 'MAXLEN', 0);
+delivered('?refuse=0');
+ok($t->wait_log(qr/courier: the change \d+-\d+-\d+ is lost, a larger feed_/),
+   'and were trimmed, are told');
+$t->event({ id => 't9', member => 'tess', type => 'purchase',
+            amount => '1.00' });
+ok($t->wait_for(sub {
+    grep { ($_->{json}{member} // '') eq 'tess' } delivered() }),
+   'and what comes then is delivered');
 
 # ---- Redis away: the order goes on, points follow ----
 

@@ -179,6 +179,14 @@ end
 -- response, and its headers; or nil and why.
 
 function _M:request(method, path, body, headers)
+
+    -- a member with a line feed in it would begin a header of its own
+    for name, value in pairs(headers or {}) do
+        if tostring(value):find('%c') then
+            return nil, name .. ' has a control character', false
+        end
+    end
+
     local sock = ngx.socket.tcp()
 
     sock:settimeout(self.timeout)
