@@ -79,6 +79,19 @@ sub play {
         headers => { 'X-Member' => $member, 'Idempotency-Key' => "key $n" });
 }
 
+# what the member is shown, and what operators are
+
+sub shown {
+    my ($nginx) = @_;
+    my ($game) = @{ ($nginx // $t)->me('member-0')->json->{games} };
+    my $admin = ($nginx // $t)->get('/loyalty-admin/games/scratch')->json;
+
+    return (join(', ', map { "$_->{name} $_->{odds}" } @{ $game->{prizes} }),
+            $game->{closes}, $admin->{version}, $admin->{next_version},
+            join ', ', map { "$_->{name} " . ($_->{stock} // '-') }
+                       @{ $admin->{prizes} // [] });
+}
+
 sub epoch { return int((time - $open) / 60) + 1 }
 
 
@@ -105,11 +118,17 @@ my $empty = play();
 is($empty->status, 200, 'its stock is at an end');
 is($empty->json->{outcome}, 'lose', 'and who would win loses');
 
+my @former = ('mug 1 in 1', at($open + 3600));
+
+is_deeply([shown()], [@former, 1, 2, 'mug 3'],
+          'members and operators see what holds, and that another comes');
+
 my $stale = play($older);
 is($stale->status, 503, 'the node without version 2');
 is($stale->json->{code}, 'stale_configuration', 'says so');
 like($older->log, qr/stopped: this node has version 1 of its terms, and/,
      'and why');
+is_deeply([(shown($older))[0, 1]], \@former, 'members see the same there');
 is($older->get("/fair/scratch/$g->{cid}/manifest")->body,
    $g->file('manifest'), 'what is published it serves');
 
@@ -118,6 +137,9 @@ is($older->get("/fair/scratch/$g->{cid}/manifest")->body,
 
 sleep 1 while epoch() < 3;
 sleep 0.2;
+
+is_deeply([shown()], ['mug 1 in 2, pen 1 in 2', at($close), 2, undef,
+                      'mug 4, pen -'], 'all see the next');
 
 my %won;
 

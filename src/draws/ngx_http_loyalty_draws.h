@@ -311,6 +311,11 @@ ngx_http_loyalty_version_t *ngx_http_loyalty_campaign_version(
 ngx_http_loyalty_version_t *ngx_http_loyalty_campaign_version_n(
     ngx_http_loyalty_campaign_t *campaign, uint32_t version);
 
+/* of an instant win the one that holds at t, whether the campaign is ready or
+   stopped; NULL: this worker has yet to hear of it */
+ngx_http_loyalty_version_t *ngx_http_loyalty_campaign_holds(
+    ngx_http_loyalty_campaign_t *campaign, int64_t t);
+
 
 /* pseudonyms and commitments; NGX_ERROR when libcrypto fails */
 

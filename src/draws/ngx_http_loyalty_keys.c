@@ -64,6 +64,22 @@ ngx_http_loyalty_governing(ngx_http_loyalty_run_t *run, uint32_t e)
 }
 
 
+ngx_http_loyalty_version_t *
+ngx_http_loyalty_campaign_holds(ngx_http_loyalty_campaign_t *campaign,
+    int64_t t)
+{
+    int64_t  e;
+
+    e = (t - campaign->open) / campaign->length + 1;
+
+    return (campaign->run != NULL)
+           ? ngx_http_loyalty_governing(campaign->run,
+                                  (uint32_t) ngx_min(ngx_max(e, 1),
+                                                     (int64_t) UINT32_MAX))
+           : NULL;
+}
+
+
 ngx_int_t
 ngx_http_loyalty_campaign_person(ngx_http_loyalty_campaign_t *campaign,
     ngx_str_t *member, u_char *person)

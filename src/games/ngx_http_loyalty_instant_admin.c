@@ -49,13 +49,13 @@ static ngx_int_t ngx_http_loyalty_iadmin_ask(
 static ngx_int_t ngx_http_loyalty_iadmin_state(
     ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
 static const char *ngx_http_loyalty_iadmin_stage(
-    ngx_http_loyalty_campaign_t *campaign, int64_t paused);
+    ngx_http_loyalty_campaign_t *campaign, int64_t now, int64_t close,
+    int64_t paused);
 static ngx_int_t ngx_http_loyalty_iadmin_prizes(
-    ngx_http_loyalty_instant_conf_t *icf, loyalty_mpr_t *r, int64_t plays,
+    ngx_http_loyalty_version_t *version, loyalty_mpr_t *r, int64_t plays,
     loyalty_out_t *out);
-static void ngx_http_loyalty_iadmin_prize(
-    ngx_http_loyalty_campaign_t *campaign, ngx_uint_t i, int64_t awarded,
-    int64_t plays, loyalty_out_t *out);
+static void ngx_http_loyalty_iadmin_prize(loyalty_prize_t *row,
+    int64_t awarded, int64_t plays, loyalty_out_t *out);
 static ngx_int_t ngx_http_loyalty_iadmin_note(
     ngx_http_loyalty_member_ctx_t *ctx);
 static ngx_int_t ngx_http_loyalty_iadmin_pause(
@@ -183,17 +183,26 @@ static ngx_int_t
 ngx_http_loyalty_iadmin_state(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_http_loyalty_reply_t *reply)
 {
-    int64_t                       format, plays, paused;
+    int64_t                       format, plays, paused, now;
+    ngx_time_t                   *tp;
     const char                   *stage;
     loyalty_mpr_t                 r;
     loyalty_out_t                 out;
     ngx_http_loyalty_iadmin_t    *a;
+    ngx_http_loyalty_version_t   *version;
     ngx_http_loyalty_campaign_t  *campaign;
 
     a = ctx->data;
     campaign = &a->icf->campaign;
 
-    if (reply->array || reply->n != 1 || reply->values[0].data == NULL) {
+    tp = ngx_timeofday();
+    now = (int64_t) tp->sec * 1000 + tp->msec;
+
+    version = ngx_http_loyalty_campaign_holds(campaign, now);
+
+    if (version == NULL || reply->array || reply->n != 1
+        || reply->values[0].data == NULL)
+    {
         return ngx_http_loyalty_member_damaged(ctx);
     }
 
@@ -207,7 +216,9 @@ ngx_http_loyalty_iadmin_state(ngx_http_loyalty_member_ctx_t *ctx,
         return ngx_http_loyalty_member_damaged(ctx);
     }
 
-    stage = ngx_http_loyalty_iadmin_stage(campaign, paused);
+    stage = ngx_http_loyalty_iadmin_stage(campaign, now,
+                                          (int64_t) version->manifest.close,
+                                          paused);
 
     ngx_http_loyalty_out_pool(&out, ctx->request->pool, 1024);
 
@@ -216,15 +227,23 @@ ngx_http_loyalty_iadmin_state(ngx_http_loyalty_member_ctx_t *ctx,
     loyalty_out_lit(&out, ",\"state\":");
     loyalty_out_str(&out, stage, ngx_strlen(stage));
     loyalty_out_lit(&out, ",\"version\":");
-    loyalty_out_int(&out, campaign->version);
+    loyalty_out_int(&out, version->version);
+
+    /* one that waits for its timestamp, or for its epoch */
+
+    if (campaign->version != version->version) {
+        loyalty_out_lit(&out, ",\"next_version\":");
+        loyalty_out_int(&out, campaign->version);
+    }
+
     loyalty_out_lit(&out, ",\"opens\":");
     loyalty_out_time(&out, campaign->open);
     loyalty_out_lit(&out, ",\"closes\":");
-    loyalty_out_time(&out, campaign->close);
+    loyalty_out_time(&out, (int64_t) version->manifest.close);
     loyalty_out_lit(&out, ",\"plays\":");
     loyalty_out_int(&out, plays);
 
-    if (ngx_http_loyalty_iadmin_prizes(a->icf, &r, plays, &out) != NGX_OK) {
+    if (ngx_http_loyalty_iadmin_prizes(version, &r, plays, &out) != NGX_OK) {
         return ngx_http_loyalty_member_damaged(ctx);
     }
 
@@ -237,16 +256,10 @@ ngx_http_loyalty_iadmin_state(ngx_http_loyalty_member_ctx_t *ctx,
 
 static const char *
 ngx_http_loyalty_iadmin_stage(ngx_http_loyalty_campaign_t *campaign,
-    int64_t paused)
+    int64_t now, int64_t close, int64_t paused)
 {
-    int64_t      now;
-    ngx_time_t  *tp;
-
-    tp = ngx_timeofday();
-    now = (int64_t) tp->sec * 1000 + tp->msec;
-
     return (now < campaign->open) ? "planned"
-           : (now >= campaign->close) ? "over"
+           : (now >= close) ? "over"
            : paused ? "paused" : "open";
 }
 
@@ -254,19 +267,24 @@ ngx_http_loyalty_iadmin_stage(ngx_http_loyalty_campaign_t *campaign,
 /* Redis counts by names of rows, those of earlier versions among them */
 
 static ngx_int_t
-ngx_http_loyalty_iadmin_prizes(ngx_http_loyalty_instant_conf_t *icf,
+ngx_http_loyalty_iadmin_prizes(ngx_http_loyalty_version_t *version,
     loyalty_mpr_t *r, int64_t plays, loyalty_out_t *out)
 {
-    int64_t                       n, wins, taken[NGX_HTTP_LOYALTY_IADMIN_ROWS];
-    uint32_t                      len, k;
-    ngx_uint_t                    i, nrows;
-    const unsigned char          *names;
-    ngx_http_loyalty_campaign_t  *campaign;
+    u_char                hash[NGX_HTTP_LOYALTY_IADMIN_ROWS]
+                              [NGX_HTTP_LOYALTY_HASH];
+    int64_t               n, wins, taken[NGX_HTTP_LOYALTY_IADMIN_ROWS];
+    uint32_t              len, k;
+    ngx_uint_t            i, nrows, told;
+    const unsigned char  *names;
 
-    campaign = &icf->campaign;
-    nrows = ngx_min(campaign->nrows, NGX_HTTP_LOYALTY_IADMIN_ROWS);
+    nrows = ngx_min(version->nrows, NGX_HTTP_LOYALTY_IADMIN_ROWS);
     ngx_memzero(taken, sizeof(taken));
     wins = 0;
+    told = 0;
+
+    for (i = 0; i < nrows; i++) {
+        ngx_http_loyalty_instant_name(&version->rows[i], hash[i]);
+    }
 
     if (loyalty_mpr_str(r, &names, &len) != 0) {
         return NGX_ERROR;
@@ -279,9 +297,7 @@ ngx_http_loyalty_iadmin_prizes(ngx_http_loyalty_instant_conf_t *icf,
         }
 
         for (i = 0; i < nrows; i++) {
-            if (ngx_memcmp(icf->hashes[i], names + k, NGX_HTTP_LOYALTY_HASH)
-                == 0)
-            {
+            if (ngx_memcmp(hash[i], names + k, NGX_HTTP_LOYALTY_HASH) == 0) {
                 taken[i] = n;
             }
         }
@@ -299,15 +315,16 @@ ngx_http_loyalty_iadmin_prizes(ngx_http_loyalty_instant_conf_t *icf,
 
         /* a deck's blanks have no name, and nobody wins one */
 
-        if (campaign->rows[i].len == 0) {
+        if (version->rows[i].len == 0) {
             continue;
         }
 
-        if (i > 0) {
+        if (told++ > 0) {
             loyalty_out_lit(out, ",");
         }
 
-        ngx_http_loyalty_iadmin_prize(campaign, i, taken[i], plays, out);
+        ngx_http_loyalty_iadmin_prize(&version->rows[i], taken[i], plays,
+                                      out);
     }
 
     loyalty_out_lit(out, "]");
@@ -317,14 +334,11 @@ ngx_http_loyalty_iadmin_prizes(ngx_http_loyalty_instant_conf_t *icf,
 
 
 static void
-ngx_http_loyalty_iadmin_prize(ngx_http_loyalty_campaign_t *campaign,
-    ngx_uint_t i, int64_t awarded, int64_t plays, loyalty_out_t *out)
+ngx_http_loyalty_iadmin_prize(loyalty_prize_t *row, int64_t awarded,
+    int64_t plays, loyalty_out_t *out)
 {
-    u_char            odds[2 * NGX_INT64_LEN + 1];
-    __uint128_t       expected;
-    loyalty_prize_t  *row;
-
-    row = &campaign->rows[i];
+    u_char       odds[2 * NGX_INT64_LEN + 1];
+    __uint128_t  expected;
 
     loyalty_out_lit(out, "{\"name\":");
     loyalty_out_str(out, row->name, row->len);
@@ -344,9 +358,10 @@ ngx_http_loyalty_iadmin_prize(ngx_http_loyalty_campaign_t *campaign,
                                                row->den)
                                    - odds);
 
-        /* to a hundredth; by the odds of this version alone */
+        /* to the nearest hundredth; by the odds of this version alone */
 
-        expected = (__uint128_t) plays * row->num * 100 / row->den;
+        expected = ((__uint128_t) plays * row->num * 200 + row->den)
+                   / (2 * (__uint128_t) row->den);
 
         loyalty_out_lit(out, ",\"expected\":");
         loyalty_out_money(out, (int64_t) expected, 2);

@@ -5,6 +5,9 @@
  * How much is left of a deck or of a stock is Redis's to know.  A worker
  * keeps what it heard last and asks again, at most once a second, while
  * somebody looks: GET me itself stays one question about one member.
+ *
+ * Prizes, odds and the close are those of the version that holds, which need
+ * not be that of the configuration.
  */
 
 #include <ngx_config.h>
@@ -15,6 +18,18 @@
 
 
 #define NGX_HTTP_LOYALTY_CARDS_FRESH  1000        /* ms */
+#define NGX_HTTP_LOYALTY_CARDS_ROWS   257         /* prizes and blanks */
+
+
+/* what holds: the rows of a version, or of the configuration */
+
+typedef struct {
+    uint32_t                      version;
+    ngx_uint_t                    mode;
+    int64_t                       close;
+    loyalty_prize_t              *rows;
+    ngx_uint_t                    nrows;
+} ngx_http_loyalty_holds_t;
 
 
 struct ngx_http_loyalty_cards_s {
@@ -22,7 +37,8 @@ struct ngx_http_loyalty_cards_s {
     ngx_msec_t                    asked;
     ngx_uint_t                    known;
     ngx_uint_t                    paused;
-    int64_t                       taken[1];       /* of each row */
+    uint32_t                      version;        /* whose rows */
+    int64_t                       taken[NGX_HTTP_LOYALTY_CARDS_ROWS];
 };
 
 
@@ -48,9 +64,13 @@ static int64_t ngx_http_loyalty_view_paid(
 static void ngx_http_loyalty_view_cost(ngx_http_loyalty_cost_t *cost,
     loyalty_out_t *out);
 static void ngx_http_loyalty_view_prizes(
-    ngx_http_loyalty_instant_conf_t *icf, loyalty_out_t *out);
-static void ngx_http_loyalty_view_odds(ngx_http_loyalty_campaign_t *campaign,
-    ngx_uint_t i, int64_t left, int64_t cards, loyalty_out_t *out);
+    ngx_http_loyalty_instant_conf_t *icf, ngx_http_loyalty_holds_t *holds,
+    loyalty_out_t *out);
+static void ngx_http_loyalty_view_odds(ngx_uint_t mode, loyalty_prize_t *row,
+    int64_t left, int64_t cards, loyalty_out_t *out);
+
+static void ngx_http_loyalty_holds(ngx_http_loyalty_campaign_t *campaign,
+    int64_t now, ngx_http_loyalty_holds_t *holds);
 
 static ngx_http_loyalty_cards_t *ngx_http_loyalty_cards(
     ngx_http_loyalty_instant_conf_t *icf);
@@ -58,9 +78,8 @@ static void ngx_http_loyalty_cards_done(void *data,
     ngx_http_loyalty_status_e status, ngx_http_loyalty_reply_t *reply);
 static ngx_int_t ngx_http_loyalty_cards_read(
     ngx_http_loyalty_instant_conf_t *icf, ngx_str_t *value);
-static int64_t ngx_http_loyalty_cards_left(
-    ngx_http_loyalty_campaign_t *campaign, ngx_http_loyalty_cards_t *cards,
-    ngx_uint_t i);
+static int64_t ngx_http_loyalty_cards_left(ngx_http_loyalty_holds_t *holds,
+    ngx_http_loyalty_cards_t *cards, ngx_uint_t i);
 
 
 ngx_int_t
@@ -71,6 +90,7 @@ ngx_http_loyalty_instant_view(ngx_http_loyalty_program_t *program,
     int64_t                           left;
     const char                       *text;
     ngx_http_loyalty_cards_t         *cards;
+    ngx_http_loyalty_holds_t          holds;
     ngx_http_loyalty_player_t         player;
     ngx_http_loyalty_campaign_t      *campaign;
     ngx_http_loyalty_instant_conf_t  *icf;
@@ -79,12 +99,14 @@ ngx_http_loyalty_instant_view(ngx_http_loyalty_program_t *program,
     campaign = &icf->campaign;
     cards = ngx_http_loyalty_cards(icf);
 
+    ngx_http_loyalty_holds(campaign, now, &holds);
+
     if (ngx_http_loyalty_view_player(state, &player) != NGX_OK) {
         return NGX_ERROR;
     }
 
     text = (now < campaign->open) ? "not_open"
-           : (now >= campaign->close) ? "closed"
+           : (now >= holds.close) ? "closed"
            : (cards != NULL && cards->known && cards->paused) ? "paused"
                                                               : "open";
 
@@ -101,7 +123,7 @@ ngx_http_loyalty_instant_view(ngx_http_loyalty_program_t *program,
     loyalty_out_lit(out, ",\"opens\":");
     loyalty_out_time(out, campaign->open);
     loyalty_out_lit(out, ",\"closes\":");
-    loyalty_out_time(out, campaign->close);
+    loyalty_out_time(out, holds.close);
 
     ngx_http_loyalty_view_cost(&campaign->cost, out);
 
@@ -116,7 +138,7 @@ ngx_http_loyalty_instant_view(ngx_http_loyalty_program_t *program,
         loyalty_out_int(out, left);
     }
 
-    ngx_http_loyalty_view_prizes(icf, out);
+    ngx_http_loyalty_view_prizes(icf, &holds, out);
 
     loyalty_out_lit(out, "}");
 
@@ -243,38 +265,72 @@ ngx_http_loyalty_view_cost(ngx_http_loyalty_cost_t *cost, loyalty_out_t *out)
 }
 
 
+/* the version that holds now; what is configured where none is registered */
+
+static void
+ngx_http_loyalty_holds(ngx_http_loyalty_campaign_t *campaign, int64_t now,
+    ngx_http_loyalty_holds_t *holds)
+{
+    ngx_http_loyalty_version_t  *version;
+
+    version = ngx_http_loyalty_campaign_holds(campaign, now);
+
+    if (version != NULL) {
+        holds->version = version->version;
+        holds->mode = version->manifest.mode;
+        holds->close = (int64_t) version->manifest.close;
+        holds->rows = version->rows;
+        holds->nrows = version->nrows;
+
+    } else {
+        holds->version = campaign->version;
+        holds->mode = campaign->mode;
+        holds->close = campaign->close;
+        holds->rows = campaign->rows;
+        holds->nrows = campaign->nrows;
+    }
+}
+
+
 static void
 ngx_http_loyalty_view_prizes(ngx_http_loyalty_instant_conf_t *icf,
-    loyalty_out_t *out)
+    ngx_http_loyalty_holds_t *holds, loyalty_out_t *out)
 {
-    int64_t                       left, cards, n;
-    ngx_uint_t                    i;
-    loyalty_prize_t              *row;
-    ngx_http_loyalty_campaign_t  *campaign;
+    int64_t           left, cards, n;
+    ngx_uint_t        i, told;
+    loyalty_prize_t  *row;
 
-    campaign = &icf->campaign;
     cards = 0;
 
-    for (i = 0; i < campaign->nrows; i++) {
-        n = ngx_http_loyalty_cards_left(campaign, icf->cards, i);
+    for (i = 0; i < holds->nrows; i++) {
+        n = ngx_http_loyalty_cards_left(holds, icf->cards, i);
         cards = (n < 0 || cards < 0) ? -1 : cards + n;
     }
 
     loyalty_out_lit(out, ",\"prizes\":[");
 
-    for (i = 0; i < campaign->prizes.nelts; i++) {
+    told = 0;
 
-        row = &campaign->rows[i];
-        left = ngx_http_loyalty_cards_left(campaign, icf->cards, i);
+    for (i = 0; i < holds->nrows; i++) {
 
-        if (i > 0) {
+        row = &holds->rows[i];
+
+        /* a deck's blanks have no name */
+
+        if (row->len == 0) {
+            continue;
+        }
+
+        left = ngx_http_loyalty_cards_left(holds, icf->cards, i);
+
+        if (told++ > 0) {
             loyalty_out_lit(out, ",");
         }
 
         loyalty_out_lit(out, "{\"name\":");
         loyalty_out_str(out, row->name, row->len);
         loyalty_out_lit(out, ",\"odds\":");
-        ngx_http_loyalty_view_odds(campaign, i, left, cards, out);
+        ngx_http_loyalty_view_odds(holds->mode, row, left, cards, out);
 
         if (row->stock != LOYALTY_UNLIMITED) {
             loyalty_out_lit(out, ",\"stock\":");
@@ -296,15 +352,12 @@ ngx_http_loyalty_view_prizes(ngx_http_loyalty_instant_conf_t *icf,
 /* in words; an empty row of odds is drawn all the same, and loses */
 
 static void
-ngx_http_loyalty_view_odds(ngx_http_loyalty_campaign_t *campaign,
-    ngx_uint_t i, int64_t left, int64_t cards, loyalty_out_t *out)
+ngx_http_loyalty_view_odds(ngx_uint_t mode, loyalty_prize_t *row,
+    int64_t left, int64_t cards, loyalty_out_t *out)
 {
-    u_char            buf[96], *p;
-    loyalty_prize_t  *row;
+    u_char  buf[96], *p;
 
-    row = &campaign->rows[i];
-
-    switch (campaign->mode) {
+    switch (mode) {
 
     case LOYALTY_MODE_ODDS:
         p = ngx_sprintf(buf, "%uL in %uL", row->num, row->den);
@@ -387,15 +440,25 @@ static ngx_int_t
 ngx_http_loyalty_cards_read(ngx_http_loyalty_instant_conf_t *icf,
     ngx_str_t *value)
 {
+    u_char                     hash[NGX_HTTP_LOYALTY_CARDS_ROWS]
+                                   [NGX_HTTP_LOYALTY_HASH];
     int64_t                    paused, n;
     uint32_t                   len, k;
     ngx_uint_t                 i, nrows;
+    ngx_time_t                *tp;
     loyalty_mpr_t              r;
     const unsigned char       *names;
     ngx_http_loyalty_cards_t  *cards;
+    ngx_http_loyalty_holds_t   holds;
+
+    tp = ngx_timeofday();
+
+    ngx_http_loyalty_holds(&icf->campaign,
+                           (int64_t) tp->sec * 1000 + tp->msec, &holds);
 
     cards = icf->cards;
-    nrows = icf->campaign.nrows;
+    cards->version = holds.version;
+    nrows = ngx_min(holds.nrows, NGX_HTTP_LOYALTY_CARDS_ROWS);
 
     loyalty_mpr_init(&r, value->data, value->len);
 
@@ -410,6 +473,7 @@ ngx_http_loyalty_cards_read(ngx_http_loyalty_instant_conf_t *icf,
     cards->paused = (paused != 0);
 
     for (i = 0; i < nrows; i++) {
+        ngx_http_loyalty_instant_name(&holds.rows[i], hash[i]);
         cards->taken[i] = 0;
     }
 
@@ -420,9 +484,7 @@ ngx_http_loyalty_cards_read(ngx_http_loyalty_instant_conf_t *icf,
         }
 
         for (i = 0; i < nrows; i++) {
-            if (ngx_memcmp(icf->hashes[i], names + k, NGX_HTTP_LOYALTY_HASH)
-                == 0)
-            {
+            if (ngx_memcmp(hash[i], names + k, NGX_HTTP_LOYALTY_HASH) == 0) {
                 cards->taken[i] = n;
             }
         }
@@ -435,14 +497,17 @@ ngx_http_loyalty_cards_read(ngx_http_loyalty_instant_conf_t *icf,
 /* of a row, -1: not known, or no end */
 
 static int64_t
-ngx_http_loyalty_cards_left(ngx_http_loyalty_campaign_t *campaign,
+ngx_http_loyalty_cards_left(ngx_http_loyalty_holds_t *holds,
     ngx_http_loyalty_cards_t *cards, ngx_uint_t i)
 {
-    if (!cards->known || campaign->rows[i].stock == LOYALTY_UNLIMITED) {
+    if (!cards->known || cards->version != holds->version
+        || i >= NGX_HTTP_LOYALTY_CARDS_ROWS
+        || holds->rows[i].stock == LOYALTY_UNLIMITED)
+    {
         return -1;
     }
 
-    return ngx_max((int64_t) campaign->rows[i].stock - cards->taken[i], 0);
+    return ngx_max((int64_t) holds->rows[i].stock - cards->taken[i], 0);
 }
 
 
@@ -450,9 +515,7 @@ ngx_int_t
 ngx_http_loyalty_instant_cards(ngx_conf_t *cf,
     ngx_http_loyalty_instant_conf_t *icf)
 {
-    icf->cards = ngx_pcalloc(cf->pool,
-                             sizeof(ngx_http_loyalty_cards_t)
-                             + icf->campaign.nrows * sizeof(int64_t));
+    icf->cards = ngx_pcalloc(cf->pool, sizeof(ngx_http_loyalty_cards_t));
 
     return (icf->cards != NULL) ? NGX_OK : NGX_ERROR;
 }
