@@ -339,7 +339,7 @@ my ($tag) = map { /^(\{shop:g:spring:\w+\}):s$/ }
 # so many records, of which this nginx knows nothing
 
 sub records {
-    my ($seq) = @_;
+    my ($seq, $tickets) = @_;
     my $raw = $t->redis->call('GET', "$tag:s");
     my @state;
 
@@ -350,6 +350,7 @@ sub records {
     }
 
     $state[1] = $seq;
+    $state[6] = $tickets if defined $tickets;
     $t->redis->call('SET', "$tag:s", join '',
                     map { Loyalty::MsgPack::encode($_) } @state);
 }
@@ -390,5 +391,23 @@ like(`bin/loyalty-member --redis unix:$sock --program shop dora`,
      qr/tickets 43 to 47 awarded.*tickets 43 to 47 voided/s, 'and a void');
 like(`bin/loyalty-fsck --redis unix:$sock --program shop`,
      qr/ 0 violations/, 'every ledger holds');
+
+
+# ---- 2^47 tickets ----
+
+records(40200, 2 ** 47 - 4);
+$r = enter('max', { tickets => 4, free => $true });
+is($r->code, 'limit_reached', '2^47 tickets') or diag $r->body;
+is($r->json->{retry_at}, undef, 'and there will be no more');
+$r = $t->event({ id => 'max', member => 'max', type => 'purchase',
+                 amount => '100.00' })->json;
+is_deeply([map { "$_->{count} " . ($_->{reason} // $_->{first}) }
+           grep { $_->{type} =~ /^tickets/ } @{ $r->{effects} }],
+          ['5 limit_reached', '2 140737488355324'], 'nor by an award');
+is(enter('max', { tickets => 1, free => $true })->json->{first},
+   140737488355326, 'the last one');
+is(enter('max', { tickets => 1, free => $true })->code, 'limit_reached',
+   'was the last one');
+is(show('max')->{tickets}, 140737488355327, 'all are counted');
 
 done_testing();

@@ -32,12 +32,14 @@ sweepstakes spring { open @{[at(-600)]}; close @{[at(7200)]};
                      prize trip { stock 1; } }
 sweepstakes past { open @{[at(-7200)]}; close @{[at(-60)]};
                    prize trip { stock 3; } alternates 1; }
+sweepstakes six { open @{[at(-7200)]}; close @{[at(-60)]};
+                  prize trip { stock 6; } }
 END
 
 my $tsa = Loyalty::FakeTSA->new($t, 'tsa', ca => Loyalty::CA->new);
 
-Loyalty::Sweeps::plant($t, 'past', $now - 7200,
-                       [map { ["m$_", 1] } 1 .. 6]);
+Loyalty::Sweeps::plant($t, $_, $now - 7200, [map { ["m$_", 1] } 1 .. 6])
+    for qw(past six);
 $t->start;
 
 my ($spring, $past) = map { Loyalty::Sweeps->new($t, $_) } qw(spring past);
@@ -104,5 +106,27 @@ is($past->statement('dq') =~ /ops 11/ ? 1 : 0, 1,
 my $r = $spring->admin('pause', {}, headers => { 'X-Actor' => "\x07" });
 is($r->code, 'invalid_field', 'an actor without a name');
 is($spring->show->{state}, 'open', 'does not pause');
+
+
+# the codes of reasons, as they are published
+
+my $six = Loyalty::Sweeps->new($t, 'six');
+ok($six->wait_for_state('drawn', 20), 'six winners');
+my @reasons = qw(ineligible unreachable unclaimed declined fraud excluded);
+
+for my $i (0 .. 5) {
+    $r = $six->admin('disqualifications', { position => $i,
+        reason => $reasons[$i], evidence => sprintf '%02x' x 32, (16 + $i) x 32 });
+    is($r->status, 200, "disqualified: $reasons[$i]") or diag $r->body;
+
+    my ($k, $position, $reason, $actor, $evidence) =
+        unpack 'x35 N x8 N x40 n N/a a32', $six->statement('dq');
+    is("$k $position $reason $actor", $i + 1 . " $i @{[$i + 1]} admin",
+       'its number, position, code and actor');
+    is($evidence, chr(16 + $i) x 32, 'and its evidence');
+}
+
+is($six->file('picks') =~ s/^(?!vacant).*\n//mgr,
+   join('', map { "vacant $_ 0\n" } 0 .. 5), 'and nobody is left');
 
 done_testing();
