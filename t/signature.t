@@ -242,7 +242,7 @@ sub admin {
              $signed{body} // $body // '';
 
     return $t->request($method, $uri, $body, headers => {
-        'Loyalty-Signature' => sign($text, $key{new}),
+        'Loyalty-Signature' => sign($text, $key{new}, $signed{time}),
         defined $key ? ('Idempotency-Key' => $key) : () });
 }
 
@@ -250,11 +250,18 @@ sub admin {
 my $plus = '{"wallet":"points","amount":5,"reason":"a gift"}';
 my $gifts = '/admin/members/m/adjustments';
 
-$r = admin('POST', $gifts, $plus, 'k1');
+$now = time;
+$r = admin('POST', $gifts, $plus, 'k1', time => $now);
 is(told($r), 200, 'an adjustment');
 is($r->json->{actor}, 'new', 'by the one whose key it is');
 $credited += 5;
-is(told(admin('POST', $gifts, $plus, 'k1')), 200, 'again');
+$r = admin('POST', $gifts, $plus, 'k1', time => $now + 1);
+is(told($r), 200, 'signed again');
+is($r->header('Idempotency-Replayed'), 'true', 'it was done once');
+$r = admin('POST', $gifts, $plus, 'k1', time => $now);
+is(told($r), '403 invalid_signature', 'a signature that was used');
+like($r->json->{detail}, qr/was used .* sign it again, at a later time/,
+     'what is expected');
 is(told(admin('GET', '/admin/members/m', undef, undef)), 200, 'a question');
 is(told(admin('GET', '/admin/stats?x=1', undef, undef)), 200, 'with a query');
 
@@ -299,6 +306,7 @@ like($log, qr{^/in/events wrong ""$}m, 'logged: wrong');
 like($log, qr{^/in/events stale ""$}m, 'logged: stale');
 like($log, qr{^/in/events malformed ""$}m, 'logged: malformed');
 like($log, qr{^/in/events missing ""$}m, 'logged: missing');
+like($log, qr{^/admin/members/m/adjustments used ""$}m, 'logged: used');
 like($log, qr{^/limit/events ok "new"$}m, 'logged: what was not known first');
 like($log, qr{^/off/events  ""$}m, 'logged: off');
 like($t->log, qr/\[warn\].*invalid signature: .*too far/, 'and why');

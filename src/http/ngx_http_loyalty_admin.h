@@ -25,6 +25,9 @@ ngx_int_t ngx_http_loyalty_admin_identity(ngx_http_loyalty_member_ctx_t *ctx);
 ngx_int_t ngx_http_loyalty_admin_body(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_str_t *body);
 
+/* once.c: the path's start(), if the request's signature is a new one */
+ngx_int_t ngx_http_loyalty_admin_start(ngx_http_loyalty_member_ctx_t *ctx);
+
 /* NGX_DECLINED: ctx is about the member that the path names; else it has been
    answered */
 ngx_int_t ngx_http_loyalty_admin_known(ngx_http_loyalty_member_ctx_t *ctx);

@@ -39,6 +39,8 @@ static void ngx_http_loyalty_member_body(ngx_http_request_t *r,
     ngx_http_loyalty_body_t *body, ngx_int_t rc);
 static ngx_int_t ngx_http_loyalty_member_object(
     ngx_http_loyalty_member_ctx_t *ctx);
+static ngx_int_t ngx_http_loyalty_member_start(
+    ngx_http_loyalty_member_ctx_t *ctx);
 static ngx_int_t ngx_http_loyalty_member_too_large(
     ngx_http_loyalty_member_ctx_t *ctx);
 
@@ -440,7 +442,7 @@ ngx_http_loyalty_member_get(ngx_http_loyalty_member_ctx_t *ctx)
         return rc;
     }
 
-    rc = ctx->path->start(ctx);
+    rc = ngx_http_loyalty_member_start(ctx);
 
     if (rc != NGX_BUSY) {
         return rc;
@@ -549,7 +551,7 @@ ngx_http_loyalty_member_object(ngx_http_loyalty_member_ctx_t *ctx)
 
     if (text.len == 0 || (ctx->path->method & NGX_HTTP_LOYALTY_MEMBER_LINES))
     {
-        return ctx->path->start(ctx);
+        return ngx_http_loyalty_member_start(ctx);
     }
 
     ctx->json = ngx_http_loyalty_json(&text, &fault);
@@ -567,7 +569,15 @@ ngx_http_loyalty_member_object(ngx_http_loyalty_member_ctx_t *ctx)
         return ngx_http_loyalty_member_fault(ctx, &fault);
     }
 
-    return ctx->path->start(ctx);
+    return ngx_http_loyalty_member_start(ctx);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_member_start(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    return (ctx->api == NGX_HTTP_LOYALTY_API_ADMIN)
+           ? ngx_http_loyalty_admin_start(ctx) : ctx->path->start(ctx);
 }
 
 

@@ -1,18 +1,16 @@
 /*
  * loyalty_signature: requests of the shop's servers that carry an HMAC.
  *
- * Nothing is remembered of a signature: one that is sent again within its
- * window brings the same bytes, and with them the same ids, which the store
- * knows already.
+ * Nothing is remembered of an event's signature: one that is sent again
+ * within its window brings the same bytes, and with them the same ids, which
+ * the store knows already.  What an operator changes need not have an id, and
+ * may have been changed back: there a signature is good once (once.c).
  */
 
 #include "ngx_http_loyalty_access.h"
 
-#include "loyalty_signature.h"
-
 
 #define NGX_HTTP_LOYALTY_KEY_FILE     65536
-#define NGX_HTTP_LOYALTY_PIECE        8192
 #define NGX_HTTP_LOYALTY_SIG_WINDOW   300
 
 
@@ -37,12 +35,13 @@ typedef enum {
     NGX_HTTP_LOYALTY_SIG_STALE,
     NGX_HTTP_LOYALTY_SIG_UNCHECKED,
     NGX_HTTP_LOYALTY_SIG_WRONG,
+    NGX_HTTP_LOYALTY_SIG_USED,
     NGX_HTTP_LOYALTY_SIG_OK
 } ngx_http_loyalty_sig_e;
 
 
 typedef struct {
-    ngx_http_loyalty_sig_e        status;         /* WRONG or OK */
+    ngx_http_loyalty_sig_e        status;         /* WRONG, USED or OK */
     ngx_str_t                     id;             /* of the key */
 } ngx_http_loyalty_signature_ctx_t;
 
@@ -67,14 +66,6 @@ static ngx_http_loyalty_sig_e ngx_http_loyalty_signature_header(
     loyalty_signature_t *s);
 static ngx_int_t ngx_http_loyalty_signature_refuse(ngx_http_request_t *r,
     ngx_http_loyalty_sig_e status, ngx_str_t *detail);
-static ngx_uint_t ngx_http_loyalty_signature_find(ngx_http_request_t *r,
-    ngx_str_t *name, ngx_str_t *value);
-static ngx_int_t ngx_http_loyalty_signature_head(ngx_http_request_t *r,
-    loyalty_signature_key_t *key);
-static ngx_int_t ngx_http_loyalty_signature_body(ngx_http_request_t *r,
-    loyalty_signature_key_t *key, ngx_str_t *body);
-static ngx_int_t ngx_http_loyalty_signature_file(
-    loyalty_signature_key_t *key, ngx_buf_t *b);
 
 
 static ngx_command_t  ngx_http_loyalty_signature_commands[] = {
@@ -128,6 +119,7 @@ static ngx_str_t  ngx_http_loyalty_sig_names[] = {
     ngx_string("stale"),
     ngx_string("unchecked"),
     ngx_string("wrong"),
+    ngx_string("used"),
     ngx_string("ok")
 };
 
@@ -141,7 +133,9 @@ static ngx_str_t  ngx_http_loyalty_sig_details[] = {
                "server"),
     ngx_null_string,
     ngx_string("Loyalty-Signature is not that of this request under any "
-               "known key")
+               "known key"),
+    ngx_string("Loyalty-Signature was used for this change before: sign it "
+               "again, at a later time")
 };
 
 
@@ -458,7 +452,7 @@ ngx_http_loyalty_access_body(ngx_http_request_t *r, ngx_str_t *body,
         key = &acf->sign->keys.keys[i];
 
         if (loyalty_signature_begin(&s, key) != 0
-            || ngx_http_loyalty_signature_body(r, key, body) != NGX_OK)
+            || ngx_http_loyalty_signed(r, key, body) != NGX_OK)
         {
             break;
         }
@@ -504,6 +498,47 @@ ngx_http_loyalty_access_key(ngx_http_request_t *r, ngx_str_t *id)
 }
 
 
+ngx_int_t
+ngx_http_loyalty_access_signed(ngx_http_request_t *r, ngx_msec_t *window,
+    ngx_str_t *time)
+{
+    loyalty_signature_t                 s;
+    ngx_http_loyalty_signature_conf_t  *acf;
+
+    acf = ngx_http_get_module_loc_conf(r, ngx_http_loyalty_signature_module);
+
+    if (acf->sign == NULL) {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_http_loyalty_signature_header(r, acf->sign, &s)
+        != NGX_HTTP_LOYALTY_SIG_UNCHECKED)
+    {
+        return NGX_ERROR;
+    }
+
+    *window = (ngx_msec_t) acf->sign->window * 1000;
+    time->data = (u_char *) s.text;
+    time->len = s.len;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_loyalty_access_used(ngx_http_request_t *r, ngx_str_t *detail)
+{
+    ngx_http_loyalty_signature_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_loyalty_signature_module);
+
+    ctx->status = NGX_HTTP_LOYALTY_SIG_USED;
+    ngx_str_null(&ctx->id);
+
+    (void) ngx_http_loyalty_signature_refuse(r, ctx->status, detail);
+}
+
+
 /* UNCHECKED: it is well formed and in time.  What counts is when the request
    came, however long its body takes. */
 
@@ -516,7 +551,7 @@ ngx_http_loyalty_signature_header(ngx_http_request_t *r,
 
     static ngx_str_t  name = ngx_string("loyalty-signature");
 
-    if (ngx_http_loyalty_signature_find(r, &name, &value) != 1) {
+    if (ngx_http_loyalty_signed_header(r, &name, &value) != 1) {
         return NGX_HTTP_LOYALTY_SIG_MISSING;
     }
 
@@ -544,155 +579,4 @@ ngx_http_loyalty_signature_refuse(ngx_http_request_t *r,
                   "invalid signature: %V", detail);
 
     return NGX_DECLINED;
-}
-
-
-/* how often the header is there; value: of the last one */
-
-static ngx_uint_t
-ngx_http_loyalty_signature_find(ngx_http_request_t *r, ngx_str_t *name,
-    ngx_str_t *value)
-{
-    ngx_uint_t        i, n;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *header;
-
-    n = 0;
-    ngx_str_null(value);
-
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-
-        header = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-
-            if (header[i].key.len == name->len
-                && ngx_strncasecmp(header[i].key.data, name->data, name->len)
-                   == 0)
-            {
-                *value = header[i].value;
-                n++;
-            }
-        }
-    }
-
-    return n;
-}
-
-
-/*
- * An event says all of itself in its body, and its id makes it count once.
- * What the admin API is asked stands in the path as well, and what makes it
- * count once in a header: there they are signed, too.
- */
-
-static ngx_int_t
-ngx_http_loyalty_signature_head(ngx_http_request_t *r,
-    loyalty_signature_key_t *key)
-{
-    ngx_str_t                     *part, value, parts[6];
-    ngx_uint_t                     i;
-    ngx_http_loyalty_loc_conf_t   *llcf;
-
-    static ngx_str_t  name = ngx_string("idempotency-key");
-
-    llcf = ngx_http_get_module_loc_conf(r, ngx_http_loyalty_module);
-
-    if (llcf->api != NGX_HTTP_LOYALTY_ADMIN_API) {
-        return NGX_OK;
-    }
-
-    if (ngx_http_loyalty_signature_find(r, &name, &value) > 1) {
-        return NGX_ERROR;
-    }
-
-    parts[0] = r->method_name;
-    ngx_str_set(&parts[1], " ");
-    parts[2] = r->unparsed_uri;
-    ngx_str_set(&parts[3], "\n");
-    parts[4] = value;
-    ngx_str_set(&parts[5], "\n");
-
-    for (i = 0; i < 6; i++) {
-        part = &parts[i];
-
-        if (part->len
-            && loyalty_signature_update(key, part->data, part->len) != 0)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_loyalty_signature_body(ngx_http_request_t *r,
-    loyalty_signature_key_t *key, ngx_str_t *body)
-{
-    ngx_int_t     rc;
-    ngx_buf_t    *b;
-    ngx_chain_t  *cl;
-
-    if (ngx_http_loyalty_signature_head(r, key) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (body != NULL) {
-        return (body->len == 0
-                || loyalty_signature_update(key, body->data, body->len) == 0)
-               ? NGX_OK : NGX_ERROR;
-    }
-
-    if (r->request_body == NULL) {
-        return NGX_OK;
-    }
-
-    for (cl = r->request_body->bufs; cl != NULL; cl = cl->next) {
-
-        b = cl->buf;
-        rc = NGX_OK;
-
-        if (ngx_buf_in_memory(b)) {
-            if (b->last > b->pos) {
-                rc = loyalty_signature_update(key, b->pos, b->last - b->pos);
-            }
-
-        } else if (b->in_file) {
-            rc = ngx_http_loyalty_signature_file(key, b);
-        }
-
-        if (rc != NGX_OK) {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_loyalty_signature_file(loyalty_signature_key_t *key, ngx_buf_t *b)
-{
-    off_t    offset;
-    size_t   size;
-    u_char   piece[NGX_HTTP_LOYALTY_PIECE];
-    ssize_t  n;
-
-    for (offset = b->file_pos; offset < b->file_last; offset += n) {
-
-        size = (size_t) ngx_min(b->file_last - offset,
-                                NGX_HTTP_LOYALTY_PIECE);
-
-        n = ngx_read_file(b->file, piece, size, offset);
-
-        if (n == NGX_ERROR || n == 0
-            || loyalty_signature_update(key, piece, n) != 0)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
 }

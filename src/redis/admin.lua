@@ -21,6 +21,10 @@
 --     keys:   the program's own feed
 --     input:  feed_max, actor, what, subject, details
 --     output: the line's id
+-- once_@H@: whether this is the first time
+--     keys:   what is to happen once
+--     input:  how long that is remembered, ms
+--     output: "1" or "0"
 -- errors: insufficient_balance, limit_reached, idempotency_conflict,
 --         not_granted
 --
@@ -127,7 +131,14 @@ local function note_change(keys, feed_max, actor, what, subject, details)
 end
 
 
+local function once(keys, ms)
+    return call('SET', keys[1], '1', 'NX', 'PX', fmt('%.0f', ms)) and '1'
+           or '0'
+end
+
+
 step('adjust_@H@', adjust)
 step('grant_@H@', grant_award)
 step('erase_@H@', erase)
 step('note_@H@', note_change)
+step('once_@H@', once)
