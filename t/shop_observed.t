@@ -11,6 +11,7 @@ use FindBin;
 use IO::Socket::INET;
 use lib "$FindBin::Bin/lib";
 
+use Loyalty::FakeRedis;
 use Loyalty::HTTP;
 use Loyalty::Sample;
 use Loyalty::Test;
@@ -294,6 +295,68 @@ becomes($customer[$_], 9, "customer $_ is credited once") for 0 .. 9;
 ok($t->wait_for(sub { metric('ring_used_slots') == 0
                       && metric('spool_bytes') == 0 }), 'nothing is left');
 becomes($_, 9, 'nor is anything credited twice') for $customer[0];
+
+
+# ---- with a Redis that hangs, and one that breaks off ----
+
+# pages that are not the backend's, byte for byte, and the slowest, in s
+sub differ {
+    my ($shop, $session, $times) = @_;
+    my ($slowest, $wrong) = (0, 0);
+    my %headers = (headers => { Cookie => "session=$session" });
+
+    for (1 .. $times) {
+        my $started = time;
+        my $page = $shop->get('/', %headers);
+
+        $slowest = time - $started if time - $started > $slowest;
+        $wrong++ if $page->status != 200 || $page->body ne
+            $shop->get('/', %headers, port => 'backend')->body;
+    }
+
+    return ($wrong, $slowest);
+}
+
+$t->redis_stall;
+($wrong, $slowest) = differ($t, $bob, 8);
+is($wrong, 0, 'Redis hangs: pages are the backend\'s');
+cmp_ok($slowest, '<', 0.3 * $t->slow, 'in time');
+is(buy($bob, 'beans', 1)->status, 201, 'a purchase meanwhile');
+my $before = 9 + 12;
+$t->redis_go;
+becomes($bob, $before, 'is credited once it goes on');
+
+{
+    my $s = Loyalty::Test->new(start => 0, files => \%files, conf =>
+        $conf =~ s{unix:%%REDIS%%}{unix:%%TESTDIR%%/fake.sock}r);
+    my $shop = Loyalty::Sample::backend($s);
+    my $fake = Loyalty::FakeRedis->new($s, [
+        [ qr/^GET /, CLOSE => 1, times => 6 ],
+        [ qr/^FCALL event_.*order/s, RUN => 1, CLOSE => 1, times => 2 ] ]);
+
+    $s->start;
+
+    my $r = $s->post('/login', 'name=order', headers => {
+        'Content-Type' => 'application/x-www-form-urlencoded' });
+    my ($session) = $r->header('Set-Cookie') =~ /^session=(\w+)/;
+    my ($differ, $longest) = differ($s, $session, 6);
+
+    is($differ, 0, 'Redis breaks off: pages are the backend\'s');
+    cmp_ok($longest, '<', 0.3 * $s->slow, 'in time');
+
+    my ($number) = $s->get('/', port => 'backend', headers =>
+        { Cookie => "session=$session" })->body =~ /name="order" value="(\d+)"/;
+    is($s->post('/checkout', "order=$number&item=mug", headers => {
+        Cookie => "session=$session",
+        'Content-Type' => 'application/x-www-form-urlencoded' })->status, 201,
+       'a purchase meanwhile');
+    ok($s->wait_for(sub {
+        my $me = $s->get('/loyalty/me', headers =>
+                         { Cookie => "session=$session" })->json // {};
+        return ($me->{wallets}{points}{balance} // 0) == 9;
+    }), 'is credited once');
+    $shop->stop;
+}
 
 
 # ---- too much ----

@@ -62,7 +62,7 @@ curl -s -H @$token -H 'Idempotency-Key: free-$now' \\
 Try more than a card a second, or more than three a day, an entry without a
 key, a token of another key.  Then:
 
-curl -s $url/fair/games           # what anybody may see of the draws
+curl -s $url/fair/games     # or $url/fair/verify.html: the draws
 curl -s $private/metrics
 tail $at/access.log
 bin/loyalty-member --redis unix:$at/redis.sock --program app ada
