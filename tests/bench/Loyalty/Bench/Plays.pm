@@ -52,7 +52,7 @@ sub new {
     instant_win lose { open $open; close $close; draw odds; limit 100 per day;
                        prize car { stock 1000000; odds 1/1000000000; } }
     instant_win win { open $open; close $close; draw odds; limit 100 per day;
-                      prize car { stock 1000000; odds 1/1; } }
+                      prize car { stock 1000000; odds 1/1; award points 20; } }
 END
 
     $self->{redis} = Loyalty::Bench::redis_server();
