@@ -156,10 +156,17 @@ is($s{main}->admin('winners/x/claim', {})->status, 404, 'no position');
 
 # alternates
 
-$r = $s{main}->admin('disqualifications', { position => 0,
+my $ticket = $s{main}->show->{winners}[0]{ticket};
+
+is($s{main}->admin('disqualifications', { position => 0, reason => 'fraud',
+   ticket => $ticket + 1 })->code, 'not_eligible', 'another ticket than won');
+$r = $s{main}->admin('disqualifications', { position => 0, ticket => $ticket,
     reason => 'ineligible', evidence => 'ab' x 32 });
 is($r->status, 200, 'disqualified') or diag $r->body;
 is($r->json->{number}, 1, 'number 1');
+is($s{main}->admin('disqualifications', { position => 0, ticket => $ticket,
+   reason => 'ineligible' })->code, 'not_eligible',
+   'a repeat leaves the alternate alone');
 is($s{main}->claim($of{0})->code, 'not_eligible', 'who lost it cannot claim');
 my @picks = grep { /^pick 5 / } split /\n/, $s{main}->file('picks');
 my ($alternate) = $picks[0] =~ /(\S+)$/;

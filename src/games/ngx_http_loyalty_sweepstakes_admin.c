@@ -67,6 +67,7 @@ ngx_http_loyalty_sadmin(ngx_http_loyalty_member_ctx_t *ctx,
     }
 
     a->ctx = ctx;
+    a->ticket = -1;
     a->what = (ngx_uint_t) (uintptr_t) ctx->data;
     ctx->data = a;
 

@@ -46,8 +46,10 @@ struct ngx_http_loyalty_sadmin_s {
     ngx_str_t                         kind;
     ngx_str_t                         reason;
     ngx_str_t                         evidence;
+    int64_t                           ticket;     /* -1: not given */
     loyalty_dq_t                      dq;
     ngx_uint_t                        tries;
+    u_char                            who[NGX_HTTP_LOYALTY_WHO];
 };
 
 

@@ -3,7 +3,8 @@
  * position loses it, for a coded reason, to an alternate.
  *
  * The note is signed about who has it now and about the next number; when
- * either changed in the meantime, it is made again.
+ * that is taken in the meantime, it is made again.  Whoever else has the prize
+ * by then keeps it; "ticket" says so, too, of a request that is repeated.
  */
 
 #include <ngx_config.h>
@@ -33,6 +34,10 @@ static const ngx_http_loyalty_fields_t  ngx_http_loyalty_vacate_fields[] = {
 
     { "reason", NGX_HTTP_LOYALTY_FIELD_TEXT,
       offsetof(ngx_http_loyalty_sadmin_t, reason), 0, 32, 1 },
+
+    { "ticket", NGX_HTTP_LOYALTY_FIELD_INT,
+      offsetof(ngx_http_loyalty_sadmin_t, ticket), 0,
+      LOYALTY_TICKETS_MAX - 1, 0 },
 
     { "evidence", NGX_HTTP_LOYALTY_FIELD_TEXT,
       offsetof(ngx_http_loyalty_sadmin_t, evidence), 0, 2 * LOYALTY_HASH,
@@ -157,13 +162,29 @@ ngx_http_loyalty_vacate_seen(ngx_http_loyalty_member_ctx_t *ctx,
 
     if (value[4].len == 0
         || ngx_http_loyalty_held(&value[4], &held) != NGX_OK
-        || held.status >= NGX_HTTP_LOYALTY_VACANT)
+        || held.status >= NGX_HTTP_LOYALTY_VACANT
+        || held.who.len != NGX_HTTP_LOYALTY_WHO)
     {
         ngx_str_set(&detail, "nobody has the prize of this position");
 
         return ngx_http_loyalty_member_problem(ctx,
                                   NGX_HTTP_LOYALTY_P_NOT_ELIGIBLE, &detail);
     }
+
+    if ((a->ticket >= 0
+         && (int64_t) loyalty_get_u64(held.who.data + 8 + LOYALTY_HASH)
+            != a->ticket)
+        || (a->tries > 0
+            && ngx_memcmp(a->who, held.who.data, NGX_HTTP_LOYALTY_WHO) != 0))
+    {
+        ngx_str_set(&detail, "somebody else has the prize of this position "
+                             "by now");
+
+        return ngx_http_loyalty_member_problem(ctx,
+                                  NGX_HTTP_LOYALTY_P_NOT_ELIGIBLE, &detail);
+    }
+
+    ngx_memcpy(a->who, held.who.data, NGX_HTTP_LOYALTY_WHO);
 
     tp = ngx_timeofday();
 
