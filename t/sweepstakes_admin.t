@@ -124,8 +124,9 @@ is(import_lines(line('dan', 1, 'paper-9'))->code, 'paused',
    'nor by the admin');
 $r = $t->event({ id => 'e1', member => 'ed', type => 'purchase' });
 is($r->status, 200, 'an event counts');
-is_deeply([map { $_->{type} } @{ $r->json->{effects} }], ['challenge'],
-          'without tickets');
+is_deeply([map { $_->{type} . ' ' . ($_->{reason} // '') }
+           @{ $r->json->{effects} }],
+          ['challenge ', 'tickets_refused paused'], 'without tickets');
 is($s->show->{state}, 'paused', 'it shows');
 is($s->admin('pause', {})->json->{state}, 'paused', 'twice');
 is($s->admin('resume', {})->json->{state}, 'open', 'resumed');
