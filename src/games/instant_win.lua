@@ -607,6 +607,42 @@ local function pools_empty(g, rule, keys, first)
 end
 
 
+-- Nor one with an award that has nothing left to give: a reward that is sold
+-- out.
+
+local function awards_gone(c, g, rule)
+    local rows, scarce = rule[ROWS], rule.scarce
+
+    if not scarce then
+        scarce = {}
+
+        for i = 1, #rows, ROW do
+            local awards = rows[i + 4]
+
+            for j = 1, #awards, 3 do
+                if lacking[awards[j]] then
+                    scarce[#scarce + 1] = { i, lacking[awards[j]],
+                                            awards[j + 1] }
+                end
+            end
+        end
+
+        rule.scarce = scarce
+    end
+
+    for j = 1, #scarce do
+        local i, gone, h = unpack(scarce[j])
+        local stock = rows[i + 1]
+
+        if (stock < 0 or g[count_at(g, rows[i])] < stock) and gone(c, h) then
+            return true
+        end
+    end
+
+    return false
+end
+
+
 -- where the log has a play that the member remembers
 
 local function known_seq(c, reply)
@@ -720,7 +756,9 @@ local function play(keys, t, needle, rest, member, constants, blob,
         other, wallet, points, plays = reserve(c, rule, st, periods)
     end
 
-    if not other and pools_empty(g, rule, keys, 9) then
+    if not other and (pools_empty(g, rule, keys, 9)
+                      or awards_gone(c, g, rule))
+    then
         other = 'Esold_out'
     end
 

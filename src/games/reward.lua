@@ -27,15 +27,22 @@ local function flush(c, t)
 end
 
 
--- one more of the target's: its code, true where it has none, nil when there
--- is none left
+-- whether as many were handed out as there are
 
-local function take_one(c, t)
+local function used_up(c, t)
     if not t.count then
         t.count = tonumber(call('GET', c.keys[t[2]]) or 0)
     end
 
-    if t[3] >= 0 and t.count >= t[3] then
+    return t[3] >= 0 and t.count >= t[3]
+end
+
+
+-- one more of the target's: its code, true where it has none, nil when there
+-- is none left
+
+local function take_one(c, t)
+    if used_up(c, t) then
         return nil
     end
 
@@ -71,6 +78,14 @@ granting[AWARD] = function(c, h)
     note(c, slot, code == true and false or code or NOTHING)
 
     return 0
+end
+
+
+lacking[AWARD] = function(c, h)
+    local t = c.targets[h]
+
+    return not t or used_up(c, t)
+           or t[4] == 1 and call('EXISTS', c.keys[t[2] + 1]) == 0
 end
 
 

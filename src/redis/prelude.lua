@@ -355,9 +355,12 @@ end
 --     that of the game awarded, slot that of the reason
 -- revoking[kind](c, own slot, number, slot)
 --
+-- lacking[kind](c, hash): whether there is nothing left to award; of kinds
+--     that are used up
+--
 -- The amounts of wallets and of kinds in SUMMED may be added up.
 
-local granting, revoking = {}, {}
+local granting, revoking, lacking = {}, {}, {}
 local SUMMED = {}
 
 
