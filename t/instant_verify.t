@@ -158,7 +158,9 @@ cmp_ok(scalar(grep { $_->{status} == 1 } @units), '>', 20,
 cmp_ok(scalar(keys %{{ map { $_->{e} => 1 } $g{wheel}->records }}), '>=', 2,
        'in more than one epoch');
 
-# what a stranger finds
+# what a stranger finds; the page's verifier says the same, line for line
+
+my $page = -f Proof::build() . '/verify-node.mjs';
 
 for my $name (sort keys %g) {
     my $g = $g{$name};
@@ -175,8 +177,12 @@ for my $name (sort keys %g) {
     $t->write_file("saved-$name", $g->file('manifest'));
     sleep 1;
 
-    my ($code, $out) = $g->verify('--tsa-ca', $ca->dir . '/ca.crt',
-                                  '--saved-note', $t->dir . "/saved-$name");
+    my @options = ('--tsa-ca', $ca->dir . '/ca.crt',
+                   '--saved-note', $t->dir . "/saved-$name");
+    my ($code, $out) = $g->verify(@options);
+
+    is(Proof::page_says(@options, $t->dir . "/proof-$name")->{text}, $out,
+       "$name: what the page says") if $page;
 
     # rounds are made up, which shows where signatures are verified
     is(join(' ', grep { $_ != 6 } $out =~ /^V(\d\d) FAIL/mg), '',

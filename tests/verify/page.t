@@ -27,7 +27,7 @@ if (!-f "$build/verify-node.mjs") {
 
 $ENV{LOYALTY_VERIFY_PAGE} = 1;
 
-for my $test (qw(checks limits running vectors)) {
+for my $test (qw(checks limits running vectors differential)) {
     open my $pipe, '-|', $^X, "$FindBin::Bin/$test.t" or die "$test.t: $!";
     my @lines = <$pipe>;
     close $pipe;
