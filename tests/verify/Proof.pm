@@ -271,10 +271,14 @@ sub cosign {
 # "openssl ts" can only say what time it is now; a token is made here for any
 # time, its signature by "openssl cms"
 
+# what is changed in a stamping certificate: usage, extra, from, until
+
 sub authority {
-    my ($name) = @_;
+    my ($name, %o) = @_;
 
     my $at = "$dir/$name";
+    my $usage = $o{usage} // 'critical,timeStamping';
+    my $extra = $o{extra} // '';
 
     return $at if -d $at;
 
@@ -297,7 +301,8 @@ keyUsage = critical,keyCertSign
 subjectKeyIdentifier = hash
 [stamp]
 basicConstraints = CA:false
-extendedKeyUsage = critical,timeStamping
+extendedKeyUsage = $usage
+$extra
 [req]
 distinguished_name = name
 [name]
@@ -316,8 +321,11 @@ END
                 $who eq 'root' ? '-selfsign'
                                : ('-cert', "$at/root.pem"),
                 '-keyfile', "$at/root.key", '-extensions', $who,
-                '-startdate', '20200101000000Z',
-                '-enddate', '20400101000000Z', '-in', "$at/$who.csr",
+                '-startdate', ($who eq 'stamp' && $o{from})
+                              || '20200101000000Z',
+                '-enddate', ($who eq 'stamp' && $o{until})
+                            || '20400101000000Z',
+                '-in', "$at/$who.csr",
                 '-out', "$at/$who.pem");
     }
 

@@ -23,6 +23,11 @@ our @EXPORT = qw(verdict changed without play);
 
 my $dir = tempdir(CLEANUP => 1);
 my $bls = has_blst();
+my %seen;
+
+# for page.t, which wants to see all of it
+
+END { print "# seen $_\n" for sort keys %seen }
 
 
 # the status of every check: PASS but where something else is expected
@@ -35,6 +40,9 @@ sub verdict {
     @options = (options($made, $at), @options) if !$want->{bare};
 
     my $got = run_verify($at, @options);
+
+    $seen{"$_ $got->{$_}"} = 1 for grep { /^V/ } keys %$got;
+
     my %want = map { sprintf('V%02d', $_) => 'PASS' } 1 .. 19;
 
     # without blst the rounds cannot be checked, whatever they are

@@ -151,7 +151,34 @@ verdict('a long gap is told',
 }
 
 
+verdict('a head that goes back in time',
+        wheel(hook => { head => sub {
+            $_[0]{t} -= 200000 if $_[0]{size} == 200 } }),
+        { V03 => 'FAIL', says => [qr/the head of 200 records goes back/] });
+
+
 # ---- V04: outsiders' times ----
+
+# certificates that are not for stamping, or not at that time
+
+for my $case (
+    ['is for servers', usage => 'critical,serverAuth'],
+    ['is for stamping and more',
+     usage => 'critical,timeStamping,serverAuth'],
+    ['is for stamping, and does not insist', usage => 'timeStamping'],
+    ['is for certificates', extra => 'keyUsage = critical,keyCertSign'],
+    ['is over', until => '20241231000000Z'],
+    ['has not begun', from => '20260101000000Z'],
+)
+{
+    my ($what, @other) = @$case;
+    my $name = $what =~ s/\W+/-/gr;
+
+    verdict("a certificate that $what",
+            raffle(authority => authority($name, @other)),
+            { V04 => 'INCOMPLETE', says => [qr/leads to no authority/] });
+}
+
 
 {
     my $made = raffle();
@@ -376,6 +403,19 @@ verdict('no picks', raffle(without('picks')),
 verdict('another c of an epoch',
         wheel(hook => { c => sub { $_[1] == 3 ? H('x') : $_[0] } }),
         { V12 => 'FAIL' });
+{
+    # a chain of its own, whose links hold, and another anchor
+
+    my ($cid, @c) = wheel(plays => [])->{cid};
+
+    $c[6] = H('another chain');
+    $c[$_ - 1] = H(T('chain') . $cid . u32($_) . $c[$_]) for reverse 1 .. 6;
+
+    verdict('another chain than the one of the anchor',
+            wheel(hook => { c => sub { $c[$_[1]] } }),
+            { V12 => 'FAIL', says => [qr/does not end at its anchor/] });
+}
+
 verdict('a c that is withheld',
         wheel(changed(reveal => sub { s/^c 2 4 .*\n//m })),
         { V12 => 'FAIL', V13 => 'INCOMPLETE' });

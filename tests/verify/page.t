@@ -27,10 +27,14 @@ if (!-f "$build/verify-node.mjs") {
 
 $ENV{LOYALTY_VERIFY_PAGE} = 1;
 
+my %seen;
+
 for my $test (qw(checks limits running vectors differential)) {
     open my $pipe, '-|', $^X, "$FindBin::Bin/$test.t" or die "$test.t: $!";
     my @lines = <$pipe>;
     close $pipe;
+
+    $seen{$_} = 1 for map { /^# seen (\w+ \w+)$/ ? $1 : () } @lines;
 
     my @failed = grep { /^not ok/ } @lines;
     my $passed = grep { /^ok/ } @lines;
@@ -39,5 +43,11 @@ for my $test (qw(checks limits running vectors differential)) {
     diag(@failed) if @failed;
     cmp_ok($passed, '>', 20, "$test: there are such tests");
 }
+
+my @never = grep { !$seen{$_} }
+            map { my $n = $_; map { sprintf 'V%02d %s', $n, $_ }
+                                  qw(PASS INCOMPLETE FAIL) } 1 .. 19;
+
+is("@never", '', 'each check has been each of pass, incomplete and fail');
 
 done_testing();
