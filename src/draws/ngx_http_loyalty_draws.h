@@ -259,9 +259,9 @@ ngx_int_t ngx_http_loyalty_campaign_ready(
     ngx_http_loyalty_problem_e *problem, ngx_str_t *detail);
 
 /*
- * The same for an award, which nobody is there to wait for.  NGX_AGAIN: as
- * long as it is not known, nothing is to be decided.  NGX_DECLINED: it has
- * been stopped, *problem says why, and the rest goes on.
+ * The same for an award.  NGX_AGAIN: it is not known yet, and nothing is to
+ * be decided before.  NGX_BUSY: nor can it be asked now.  NGX_DECLINED: it
+ * has been stopped, *problem says why, and the rest goes on.
  */
 ngx_int_t ngx_http_loyalty_campaign_awards(
     ngx_http_loyalty_campaign_t *campaign,

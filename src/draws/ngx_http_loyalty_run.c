@@ -344,7 +344,7 @@ ngx_http_loyalty_campaign_awards(ngx_http_loyalty_campaign_t *campaign,
     run = campaign->run;
 
     if (run == NULL) {
-        return NGX_AGAIN;
+        return NGX_BUSY;
     }
 
     rc = ngx_http_loyalty_campaign_ready(campaign, NULL, problem, &detail);
@@ -358,7 +358,7 @@ ngx_http_loyalty_campaign_awards(ngx_http_loyalty_campaign_t *campaign,
     if (run->state == NGX_HTTP_LOYALTY_RUN_NEW
         || run->state == NGX_HTTP_LOYALTY_RUN_READY)
     {
-        return NGX_AGAIN;
+        return (rc == NGX_AGAIN) ? NGX_AGAIN : NGX_BUSY;
     }
 
     *problem = ngx_http_loyalty_run_problem(run);

@@ -207,7 +207,7 @@ ngx_http_loyalty_play_send(ngx_http_loyalty_member_ctx_t *ctx)
 
     if (rc != NGX_OK) {
         return ngx_http_loyalty_member_problem(ctx,
-                                       rc == NGX_AGAIN
+                                       rc == NGX_AGAIN || rc == NGX_BUSY
                                        ? NGX_HTTP_LOYALTY_P_UNAVAILABLE
                                        : NGX_HTTP_LOYALTY_P_INTERNAL, NULL);
     }

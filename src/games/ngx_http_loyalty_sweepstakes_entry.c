@@ -598,8 +598,8 @@ ngx_http_loyalty_sweepstakes_target(ngx_http_loyalty_program_t *program,
 
     rc = ngx_http_loyalty_campaign_awards(campaign, &problem);
 
-    if (rc == NGX_AGAIN) {
-        return NGX_AGAIN;
+    if (rc == NGX_AGAIN || rc == NGX_BUSY) {
+        return rc;
     }
 
     if (rc != NGX_OK) {

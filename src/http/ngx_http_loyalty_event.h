@@ -121,6 +121,8 @@ struct ngx_http_loyalty_step_s {
     ngx_http_loyalty_op_handler_pt    handler;
     void                             *data;
     ngx_uint_t                        tries;
+    ngx_uint_t                        waits;
+    ngx_event_t                       timer;
 };
 
 /*

@@ -250,7 +250,7 @@ ngx_http_loyalty_observed_call(ngx_http_loyalty_program_t *program,
 
     rc = ngx_http_loyalty_event_arg(program, event, &w, call, &hits);
 
-    if (rc == NGX_AGAIN) {
+    if (rc == NGX_AGAIN || rc == NGX_BUSY) {
         *status = NGX_HTTP_LOYALTY_UNAVAILABLE;
         return NGX_AGAIN;
     }

@@ -7,6 +7,8 @@
 
 
 #define NGX_HTTP_LOYALTY_STEP_TRIES  3
+#define NGX_HTTP_LOYALTY_STEP_PAUSE  20           /* ms */
+#define NGX_HTTP_LOYALTY_STEP_WAITS  50
 
 
 static ngx_int_t ngx_http_loyalty_step_send(ngx_http_loyalty_step_t *step,
@@ -15,6 +17,8 @@ static ngx_int_t ngx_http_loyalty_step_send_event(
     ngx_http_loyalty_step_t *step, ngx_http_loyalty_fault_t *fault);
 static ngx_int_t ngx_http_loyalty_step_send_reversal(
     ngx_http_loyalty_step_t *step, ngx_http_loyalty_fault_t *fault);
+static ngx_int_t ngx_http_loyalty_step_wait(ngx_http_loyalty_step_t *step);
+static void ngx_http_loyalty_step_waited(ngx_event_t *ev);
 static ngx_int_t ngx_http_loyalty_step_unfit(ngx_int_t rc, const char *what,
     ngx_http_loyalty_fault_t *fault);
 static ngx_int_t ngx_http_loyalty_step_call(ngx_http_loyalty_step_t *step,
@@ -95,6 +99,7 @@ ngx_http_loyalty_step_event(ngx_http_loyalty_step_t *step,
     step->handler = handler;
     step->data = data;
     step->tries = 0;
+    step->waits = 0;
     ngx_str_null(&step->event);
 
     return ngx_http_loyalty_step_send(step, fault);
@@ -110,6 +115,7 @@ ngx_http_loyalty_step_reversal(ngx_http_loyalty_step_t *step,
     step->handler = handler;
     step->data = data;
     step->tries = 0;
+    step->waits = 0;
     step->event = *event;
 
     return ngx_http_loyalty_step_send(step, fault);
@@ -155,6 +161,10 @@ ngx_http_loyalty_step_send_event(ngx_http_loyalty_step_t *step,
 
     rc = ngx_http_loyalty_event_arg(step->program, &event, &w, &scratch.call,
                                     &hits);
+    if (rc == NGX_AGAIN && ngx_http_loyalty_step_wait(step) == NGX_OK) {
+        return NGX_OK;
+    }
+
     if (rc != NGX_OK) {
         return ngx_http_loyalty_step_unfit(rc, "event and the rules it "
                                                "touches do", fault);
@@ -203,6 +213,10 @@ ngx_http_loyalty_step_send_reversal(ngx_http_loyalty_step_t *step,
     rc = ngx_http_loyalty_reversal_arg(step->program, &reversal,
                                        &scratch.call, &w);
 
+    if (rc == NGX_AGAIN && ngx_http_loyalty_step_wait(step) == NGX_OK) {
+        return NGX_OK;
+    }
+
     if (rc != NGX_OK || w.failed) {
         return ngx_http_loyalty_step_unfit(rc, "reversal does", fault);
     }
@@ -212,11 +226,49 @@ ngx_http_loyalty_step_send_reversal(ngx_http_loyalty_step_t *step,
 }
 
 
+/*
+ * Right after nginx has started, or when a new version was registered, it may
+ * take a moment until it is known what a game needs.  A line of a batch does
+ * not wait: those behind it could be decided before it.
+ */
+
+static ngx_int_t
+ngx_http_loyalty_step_wait(ngx_http_loyalty_step_t *step)
+{
+    if (step->lane != NGX_HTTP_LOYALTY_INTERACTIVE
+        || step->waits++ >= NGX_HTTP_LOYALTY_STEP_WAITS)
+    {
+        return NGX_DECLINED;
+    }
+
+    step->timer.handler = ngx_http_loyalty_step_waited;
+    step->timer.data = step;
+    step->timer.log = step->request->connection->log;
+
+    ngx_add_timer(&step->timer, NGX_HTTP_LOYALTY_STEP_PAUSE);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_loyalty_step_waited(ngx_event_t *ev)
+{
+    ngx_http_loyalty_step_t *step = ev->data;
+
+    ngx_http_loyalty_fault_t  fault;
+
+    if (ngx_http_loyalty_step_send(step, &fault) != NGX_OK) {
+        step->handler(step->data, NGX_HTTP_LOYALTY_UNAVAILABLE, NULL);
+    }
+}
+
+
 static ngx_int_t
 ngx_http_loyalty_step_unfit(ngx_int_t rc, const char *what,
     ngx_http_loyalty_fault_t *fault)
 {
-    if (rc == NGX_AGAIN) {
+    if (rc == NGX_AGAIN || rc == NGX_BUSY) {
         ngx_http_loyalty_fault(fault, NGX_HTTP_LOYALTY_P_UNAVAILABLE,
                                "what holds of a game that may be awarded is "
                                "not known yet");
@@ -561,6 +613,10 @@ ngx_http_loyalty_step_done(ngx_http_loyalty_step_t *step)
     if (step->op != NULL) {
         ngx_http_loyalty_redis_detach(step->op);
         step->op = NULL;
+    }
+
+    if (step->timer.timer_set) {
+        ngx_del_timer(&step->timer);
     }
 
     if (step->json != NULL) {

@@ -75,7 +75,7 @@ ngx_http_loyalty_event_arg(ngx_http_loyalty_program_t *program,
                                        event->now, w);
 
     if (rc != NGX_OK || w->failed) {
-        return (rc == NGX_AGAIN) ? NGX_AGAIN : NGX_ERROR;
+        return (rc == NGX_AGAIN || rc == NGX_BUSY) ? rc : NGX_ERROR;
     }
 
     w->start[at] = 0xcd;

@@ -293,8 +293,8 @@ struct ngx_http_loyalty_game_s {
      * that begins with the rule's hash and the index (from 1) of its first
      * key.  id is what the award is remembered by: the event's id, or of a
      * reversal its own.  NULL: the member's slot is all that an award
-     * changes.  NGX_AGAIN: it cannot be told now what the game needs, and
-     * nothing is to be decided without it.
+     * changes.  NGX_AGAIN: it cannot be told yet what the game needs, and
+     * nothing is to be decided without it; NGX_BUSY: nor will it be soon.
      */
     ngx_int_t                   (*target)(ngx_http_loyalty_program_t *program,
                                     ngx_http_loyalty_rule_t *rule,
@@ -541,8 +541,8 @@ ngx_http_loyalty_rule_t *ngx_http_loyalty_rule_by_hash(
  * ARG of event_H into w (docs/internals.md): matches the event against the
  * rules of its type and lets each game write its arguments.  The keys of
  * the call become those of the member and of the games awarded.  *hits: the
- * number of rules matched.  NGX_ERROR: it does not fit.  NGX_AGAIN as of a
- * target.
+ * number of rules matched.  NGX_ERROR: it does not fit.  NGX_AGAIN and
+ * NGX_BUSY as of a target.
  */
 ngx_int_t ngx_http_loyalty_event_arg(ngx_http_loyalty_program_t *program,
     ngx_http_loyalty_event_t *event, loyalty_mpw_t *w,
@@ -558,7 +558,7 @@ ngx_int_t ngx_http_loyalty_call_key(ngx_http_loyalty_call_t *call,
 
 /*
  * The targets of n rules as an array, or nil where there is none.  NGX_AGAIN
- * as of a target.
+ * and NGX_BUSY as of a target.
  */
 ngx_int_t ngx_http_loyalty_call_targets(ngx_http_loyalty_call_t *call,
     ngx_http_loyalty_program_t *program, ngx_http_loyalty_rule_t **rules,
