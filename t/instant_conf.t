@@ -83,6 +83,13 @@ refused("$ODDS\n" . join("\n", map { "prize p$_ { odds 1/50; codes c$_; }" }
 refused("$ODDS\n$PRIZE", 4, 'challenge a awards plays of instant_win scratch, '
         . 'which costs nothing',
         "challenge a { on x; goal 1;\naward plays scratch 1; }\n");
+refused("$ODDS\nprize mug { odds 1/2;\naward plays scratch 1; }", 6,
+        'instant_win scratch awards plays of instant_win scratch, '
+        . 'which costs nothing');
+refused("$ODDS\n$PRIZE", 4, 'instant_win b awards plays of instant_win '
+        . 'scratch, which costs nothing',
+        "instant_win b { $ODDS cost points 1; prize p { odds 1/2;\n"
+        . "award plays scratch 1; } }\n");
 refused("$ODDS\nprize mug { odds 1/2;\naward plays none 1; }", 6,
         'unknown name "none"');
 

@@ -276,6 +276,10 @@ $r = $t->post('/loyalty-admin/games/token/grants',
               headers => { 'Idempotency-Key' => 'grant',
                            'Loyalty-Actor' => 'olga' });
 is($r->status, 200, 'a grant') or diag $r->body;
+refused($t->post('/loyalty-admin/games/web/grants',
+                 { member => 'dora', plays => 1 },
+                 headers => { 'Idempotency-Key' => 'free' }), 400,
+        'invalid_field', 'of a game that costs nothing');
 is($token->play('dora', 'a')->status, 200, 'is a play');
 
 is_deeply([map { [@$_{qw(game count)}] } grep { $_->{type} eq 'plays' }

@@ -47,6 +47,8 @@ static ngx_int_t ngx_http_loyalty_instant_check(ngx_conf_t *cf,
     ngx_http_loyalty_instant_conf_t *icf);
 static ngx_int_t ngx_http_loyalty_instant_useless(ngx_conf_t *cf,
     ngx_http_loyalty_instant_conf_t *icf);
+static ngx_int_t ngx_http_loyalty_instant_worth(ngx_conf_t *cf,
+    ngx_http_loyalty_rule_t *rule, ngx_array_t *awards);
 
 
 static ngx_command_t  ngx_http_loyalty_instant_win_commands[] = {
@@ -447,37 +449,67 @@ ngx_http_loyalty_instant_check(ngx_conf_t *cf,
 }
 
 
-/* plays that challenges and streaks award must be worth something */
+/* plays that are awarded, by others or by its own prizes, must be worth
+   something */
 
 static ngx_int_t
 ngx_http_loyalty_instant_useless(ngx_conf_t *cf,
     ngx_http_loyalty_instant_conf_t *icf)
 {
-    ngx_uint_t                  i, n;
-    ngx_http_loyalty_rule_t    *rule, **rules;
-    ngx_http_loyalty_award_t   *award;
+    ngx_uint_t                  i;
+    ngx_http_loyalty_rule_t   **rules;
+    ngx_http_loyalty_prize_t   *prize;
 
-    rule = icf->campaign.rule;
+    prize = icf->campaign.prizes.elts;
 
-    if (icf->campaign.cost.kind != NGX_HTTP_LOYALTY_COST_FREE) {
-        return NGX_OK;
+    for (i = 0; i < icf->campaign.prizes.nelts; i++) {
+        if (ngx_http_loyalty_instant_worth(cf, icf->campaign.rule,
+                                           &prize[i].awards)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
     }
 
     rules = icf->campaign.program->rules.elts;
 
     for (i = 0; i < icf->campaign.program->rules.nelts; i++) {
-        award = rules[i]->awards.elts;
+        if (ngx_http_loyalty_instant_worth(cf, rules[i], &rules[i]->awards)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
 
-        for (n = 0; n < rules[i]->awards.nelts; n++) {
+    return NGX_OK;
+}
 
-            if (award[n].target != rule) {
-                continue;
-            }
 
-            ngx_http_loyalty_conf_error(cf, &award[n].place,
+static ngx_int_t
+ngx_http_loyalty_instant_worth(ngx_conf_t *cf, ngx_http_loyalty_rule_t *rule,
+    ngx_array_t *awards)
+{
+    ngx_uint_t                        i;
+    ngx_http_loyalty_award_t         *award;
+    ngx_http_loyalty_instant_conf_t  *icf;
+
+    award = awards->elts;
+
+    for (i = 0; i < awards->nelts; i++) {
+
+        if (award[i].kind != NGX_HTTP_LOYALTY_AWARD_PLAYS
+            || award[i].target == NULL)
+        {
+            continue;
+        }
+
+        icf = award[i].target->conf;
+
+        if (icf->campaign.cost.kind == NGX_HTTP_LOYALTY_COST_FREE) {
+            ngx_http_loyalty_conf_error(cf, &award[i].place,
                                         "%V awards plays of %V, which costs "
-                                        "nothing", &rules[i]->reason,
-                                        &rule->reason);
+                                        "nothing", &rule->reason,
+                                        &award[i].target->reason);
             return NGX_ERROR;
         }
     }

@@ -3,6 +3,7 @@
  */
 
 #include "ngx_http_loyalty_admin.h"
+#include "ngx_http_loyalty_draws.h"
 
 
 #define NGX_HTTP_LOYALTY_ADMIN_ARG     8192
@@ -385,10 +386,12 @@ ngx_http_loyalty_admin_adjust(ngx_http_loyalty_member_ctx_t *ctx)
 ngx_int_t
 ngx_http_loyalty_admin_grant(ngx_http_loyalty_member_ctx_t *ctx)
 {
-    ngx_int_t                   rc;
-    loyalty_mpw_t               w;
-    ngx_http_loyalty_rule_t    *rule;
-    ngx_http_loyalty_change_t  *change;
+    ngx_int_t                     rc;
+    ngx_str_t                     detail;
+    loyalty_mpw_t                 w;
+    ngx_http_loyalty_rule_t      *rule;
+    ngx_http_loyalty_change_t    *change;
+    ngx_http_loyalty_campaign_t  *campaign;
 
     rule = ngx_http_loyalty_admin_game(ctx->program, &ctx->name);
 
@@ -402,6 +405,16 @@ ngx_http_loyalty_admin_grant(ngx_http_loyalty_member_ctx_t *ctx)
 
     if (rc != NGX_DECLINED) {
         return rc;
+    }
+
+    campaign = rule->conf;
+
+    if (campaign->cost.kind == NGX_HTTP_LOYALTY_COST_FREE) {
+        ngx_str_set(&detail, "the game costs nothing: who may play it needs "
+                             "no plays");
+
+        return ngx_http_loyalty_member_problem(ctx,
+                                 NGX_HTTP_LOYALTY_P_INVALID_FIELD, &detail);
     }
 
     /* the fields' check has seen to the id's form */
