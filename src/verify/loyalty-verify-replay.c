@@ -9,6 +9,9 @@
 #include <string.h>
 
 
+#define LV_KEY_KEPT  1440           /* minutes that a key is known at least */
+
+
 static void lv_replay_odds(lv_plays_t *plays, const lv_play_t *play);
 static void lv_replay_deck(lv_plays_t *plays, const lv_play_t *play);
 static uint64_t lv_replay_left(lv_plays_t *plays, const lv_prize_t *prize);
@@ -18,13 +21,22 @@ void
 lv_replay(lv_plays_t *plays, const lv_play_t *play)
 {
     uint32_t  *count;
-    uint64_t   which;
+    uint64_t   which, minute;
 
-    if (*lv_count(plays, play, LV_COUNT_ID, 0) != 0) {
+    /*
+     * A key is forgotten in the end, after a day at least: whoever uses it once
+     * more then plays once more.  In whole minutes from 1, at which it was
+     * used last.
+     */
+
+    count = lv_count(plays, play, LV_COUNT_ID, 0);
+    minute = play->t / 60000 + 1;
+
+    if (*count != 0 && minute < (uint64_t) *count + LV_KEY_KEPT) {
         lv_fail(plays->v, 14, "play %u is recorded twice", play->seq);
     }
 
-    (*lv_count(plays, play, LV_COUNT_ID, 0))++;
+    *count = (uint32_t) minute;
 
     if (play->mode != LV_MOMENTS) {
         which = (uint64_t) play->e << 37 | play->round;

@@ -55,6 +55,26 @@ for my $period (qw(day week month campaign)) {
             { V14 => 'INCOMPLETE', says => [qr{"Mars/Base" is not known}] });
 }
 
+# a key that is used again: within a day it is the same play, after what the
+# program remembers it is another one
+
+{
+    my %long = (versions => [], close => OPEN + 86400000 + 120000,
+                few_heads => 1, flags => 0);
+
+    for my $case ([1000, 'FAIL'], [86400000 - 120000, 'FAIL'],
+                  [86400000 + 60000, undef])
+    {
+        my ($after, $verdict) = @$case;
+
+        verdict("a key that is used again after $after ms",
+                wheel(%long, plays => [map { { member => 'm', key => 'k',
+                                               t => OPEN + 1000 + $_ } }
+                                       0, $after]),
+                { $verdict ? (V14 => $verdict) : () });
+    }
+}
+
 verdict('a limit that is not understood',
         wheel(limits => ['3 per moon']), { V14 => 'INCOMPLETE' });
 

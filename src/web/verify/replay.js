@@ -11,6 +11,7 @@ import { Days, periodOf } from './days.js';
 
 
 const NO_TIER = 0xffffffff;
+const KEY_KEPT = 1440;              // minutes that a key is remembered at least
 
 
 /* counts per person, in groups of which plays mostly ask for the last one */
@@ -51,7 +52,7 @@ export class Replay {
         this.wins = new Map();
         this.people = new Map();
         this.winsOf = [];
-        this.ids = new Set();
+        this.ids = new Map();
         this.turns = new Counts();
         this.days = new Days();
         this.moments = new Moments(c, plays, this);
@@ -71,11 +72,16 @@ export class Replay {
 
         p.person = this.person(latin1(view.part(p.at + 68, 32)));
 
-        if (this.ids.has(id)) {
+        // a key is forgotten in the end, after a day at least: whoever uses it
+        // once more then plays once more
+
+        const minute = Math.floor(Number(p.t) / 60000);
+
+        if (minute < this.ids.get(id) + KEY_KEPT) {
             report.fail(14, `play ${p.seq} is recorded twice`);
         }
 
-        this.ids.add(id);
+        this.ids.set(id, minute);
 
         if (p.mode !== MOMENTS) {
             const turn = this.turns.next(`${p.e} ${p.round}`, p.person);
