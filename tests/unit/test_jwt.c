@@ -815,7 +815,7 @@ test_pem(void **state)
 static void
 test_rfc(void **state)
 {
-    char                 *set;
+    char                 *p, *set, *forged;
     json_t               *file, *tests, *test, *jwk, *pair;
     size_t                i;
     unsigned              line;
@@ -872,6 +872,16 @@ test_rfc(void **state)
         if (want == LOYALTY_JWT_OK) {
             assert_int_equal(verify_as(&keys, jws, &rules, 1300819380),
                              LOYALTY_JWT_EXPIRED);
+        }
+
+        if (keys.n) {
+            forged = strdup(jws);
+            p = strrchr(forged, '.') + 10;
+            *p = (*p == 'A') ? 'B' : 'A';
+
+            assert_int_equal(verify_as(&keys, forged, &rules, 1300819379),
+                             LOYALTY_JWT_SIGNATURE);
+            free(forged);
         }
 
         loyalty_jwks_free(&keys);
