@@ -111,7 +111,7 @@ my @ROWS = (
       with => 'seen', backend => 'slow', value => sub { $_[0] / $_[1] },
       how => 'Pages of a backend of 15 to 25 ms, at half of what can be'
           . ' answered and decided, with loyalty_observe and without; Redis'
-          . ' is there / stalled / gone.' },
+          . ' is there / stalled / gone / resets connections.' },
 
     { name => 'observe-fast', figure => 'p99 of a fast shop, more in ms',
       goal => ['≤', 1], runs => [], measure => \&shop,
@@ -124,7 +124,7 @@ my @ROWS = (
       with => 'known', backend => 'slow', value => sub { $_[0] / $_[1] },
       how => 'Pages of a backend of 15 to 25 ms, at half of what can be'
           . ' answered, with loyalty_lookup and without; Redis is there /'
-          . ' stalled / gone.' },
+          . ' stalled / gone / resets connections.' },
 
     { name => 'lookup-fast', figure => 'p99 of a fast shop with lookups, more'
           . ' in ms',
@@ -506,7 +506,7 @@ sub shop {
     my %p99 = $shop->measure(@{$row}{qw(backend with)});
     my (@values, @details);
 
-    for my $state (qw(there stalled gone)) {
+    for my $state (@Loyalty::Bench::Shop::STATES) {
         my ($with, $plain) = @{$p99{$state}}{qw(with plain)};
         my @each = map { $row->{value}->($with->[$_], $plain->[$_]) }
                    0 .. $#$with;

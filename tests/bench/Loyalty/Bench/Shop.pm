@@ -1,13 +1,15 @@
 package Loyalty::Bench::Shop;
 
 # A shop behind nginx, observed and not, with a lookup and without: what its
-# visitors notice of that, with Redis there, stalled, and gone.
+# visitors notice of that, with Redis there, stalled, gone, and closing each
+# connection as soon as it is used.
 #
 #     my $shop = Loyalty::Bench::Shop->new($bench);
 #     my %p99 = $shop->measure('slow', 'seen');
 #         # a backend of 20 ms, or 'fast'; loyalty_observe, or with 'known'
 #         # loyalty_lookup
-#         # there => { plain => [ms, ...], with => [ms, ...] }, stalled, gone
+#         # there => { plain => [ms, ...], with => [ms, ...] }, stalled, gone,
+#         # resetting
 #     $shop->{rate}     requests a second, half of what both can
 #     $shop->{found}    which part of the lookups Redis answered in time, there
 #     $shop->{missing}  why it cannot be measured here
@@ -20,7 +22,10 @@ use warnings;
 
 use Time::HiRes qw(time sleep);
 
-my @STATES = qw(there stalled gone);
+use Loyalty::FakeRedis;
+
+our @STATES = qw(there stalled gone resetting);
+
 my $CONNECTIONS = 64;
 my $SECONDS = 1.5;              # of each run
 my $MEMBERS = 1000;
@@ -192,12 +197,22 @@ sub redis {
     my ($self, $state) = @_;
     my $redis = $self->{bench}{redis};
 
+    if (my $fake = delete $self->{fake}) {
+        $fake->stop;
+    }
+
     if ($state eq 'stalled') {
         $redis->redis_stall;
 
     } elsif ($state eq 'gone') {
         $redis->redis_go;
         $redis->redis_stop;
+
+    } elsif ($state eq 'resetting') {
+        unlink $redis->dir . '/redis.sock';
+        $self->{fake} = Loyalty::FakeRedis->new($redis,
+            [[ qr/^/, CLOSE => 1, times => ~0 ]], name => 'redis',
+            upstream => 0);
 
     } elsif (!defined $redis->{redis}{pid}) {
         $redis->redis_start;
