@@ -9,6 +9,7 @@ package Loyalty::Bench::Rows;
 #     my @measured = $rows->measure(@rows);
 #         # { figure, goal, cells => { mode => text } or cell, reached, how,
 #         #   details => [text], why }
+#     $rows->{failed}     how many of them could not be measured
 #
 # Runs are shared by the rows that need them.  In each round all of them are
 # done once, one after the other; a ratio is that of two runs of one round,
@@ -199,13 +200,28 @@ sub measure {
         my %done = defined $gone
             ? (cell => '', reached => 'not measured',
                details => [ $self->{bench}{missing}{$gone} ])
-            : ($row->{measure} // \&compare)->($self, $row);
+            : $self->one($row);
 
         push @measured, { figure => $row->{figure}, how => $row->{how},
                           goal => goal($row->{goal}), reached => '', %done };
     }
 
     return @measured;
+}
+
+
+# A row that cannot be measured takes no other one with it.
+sub one {
+    my ($self, $row) = @_;
+    my %done = eval { ($row->{measure} // \&compare)->($self, $row) };
+
+    return %done if %done;
+    die $@ if $@ =~ /^interrupted/;
+
+    $self->{failed}++;
+    $self->{bench}->say("$row->{name}: $@");
+
+    return (cell => '', reached => 'failed', details => [ $@ ]);
 }
 
 
