@@ -25,6 +25,7 @@ my $seed = $ENV{LOYALTY_SEED} || ($large ? time % 1_000_000 : 11);
 my $cars = int $plays / 100;
 my $codes = int $plays / 120;
 my $blanks = int $plays / 2;
+my $split = $ENV{LOYALTY_SPLIT};            # which has no codes
 
 my ($open, $close) = map { Loyalty::Instant::at($_) } -3600, 86400;
 my $program = <<END;
@@ -39,7 +40,7 @@ instant_win scratch {
 }
 instant_win deck {
     open $open; close $close; cost points 1; draw deck blanks=$blanks;
-    prize bag { stock $codes; codes codes; }
+    prize bag { stock $codes; @{[ $split ? '' : 'codes codes;' ]} }
     prize hat { stock 10; award points 5; }
 }
 END
@@ -52,19 +53,20 @@ my $t = Loyalty::Test->new(%common, program => $program,
 is($t->post('/loyalty-admin/codes/codes',
             join('', map { "\"code-$_\"\n" } 1 .. $codes),
             headers => { 'Content-Type' => 'application/x-ndjson' })->status,
-   200, 'codes are imported');
+   200, 'codes are imported') if !$split;
 
 my $other = Loyalty::Test->new(%common, redis => 0,
-    program => 'redis unix:' . $t->dir . "/redis.sock;\n" . $program);
+    program => 'redis unix:' . $t->dir . '/redis.sock'
+               . ($split ? ' split' : '') . ";\n$program");
 
 my $m = Loyalty::Mayhem->new([$t, $other], {
     scratch => { price => 3, exhausts => 1,
                  prizes => { car => { stock => $cars, award => 2 },
                              pen => {} } },
     deck => { price => 1,
-              prizes => { bag => { stock => $codes, codes => 1 },
+              prizes => { bag => { stock => $codes, codes => !$split },
                           hat => { stock => 10, award => 5 } } },
-}, members => $large ? 500 : 40, points => 1_000_000, pool => $codes,
+}, members => $large ? 500 : 40, points => 1_000_000, pool => $split ? 0 : $codes,
    seed => $seed);
 my $start = time;
 

@@ -40,7 +40,8 @@ my %common = (workers => 2, server => 'location /fair/ { loyalty_proof shop; }',
               files => { secret => $secret });
 my $t = Loyalty::Test->new(%common, program => $program);
 my $other = Loyalty::Test->new(%common, redis => 0,
-    program => 'redis unix:' . $t->dir . "/redis.sock;\n" . $program);
+    program => 'redis unix:' . $t->dir . '/redis.sock'
+               . ($ENV{LOYALTY_SPLIT} ? ' split' : '') . ";\n$program");
 
 my %game = map { $_ => Loyalty::Instant->new($t, $_) } qw(scratch deck one);
 my @members = map { "member-$_" } 0 .. 99;

@@ -58,7 +58,7 @@ good('redis redis.example:6379;');
 good('redis localhost:6379;');
 good('redis unix:/run/redis.sock;');
 good('redis 127.0.0.1:6379 connections=16 timeout=100ms connect_timeout=2s '
-     . 'keepalive=1m max_inflight=10 max_queue=1m max_reply=64k db=15;');
+     . 'keepalive=1m max_inflight=10 max_queue=1m max_reply=64k db=15 split;');
 good('redis 127.0.0.1:6379 password_file=FILE_good;');
 good('redis 127.0.0.1:6379 user=shop password_file=FILE_good;');
 good('redis 127.0.0.1:6379 tls=on;');
@@ -90,7 +90,8 @@ bad('redis cluster 127.0.0.1:1;',
     '"redis cluster" is not supported in this version');
 bad('redis sentinel mymaster 127.0.0.1:1;',
     '"redis sentinel" is not supported in this version');
-bad('redis 127.0.0.1:1 split;', '"split" is not supported in this version');
+bad('redis 127.0.0.1:1 split split;', 'parameter "split" is duplicate');
+bad('redis 127.0.0.1:1 split=on;', 'invalid parameter "split=on": one of ');
 
 bad('redis 127.0.0.1:1 pool=3;', 'invalid parameter "pool=3": one of user=');
 bad('redis 127.0.0.1:1 db=1 db=2;', 'parameter "db=2" is duplicate');

@@ -298,6 +298,14 @@ ngx_http_loyalty_prize_check(ngx_conf_t *cf,
 {
     const char  *what;
 
+    if (campaign->program->split && prize->codes.len != 0) {
+        ngx_http_loyalty_conf_error(cf, &prize->codes_place,
+                                    "codes of a pool are not supported with "
+                                    "\"redis ... split\": a pool is in "
+                                    "another slot than the game");
+        return NGX_ERROR;
+    }
+
     what = (campaign->kind == LOYALTY_SWEEPSTAKES) ? "a sweepstakes"
            : (campaign->mode == LOYALTY_MODE_DECK) ? "a deck"
            : (campaign->mode == LOYALTY_MODE_MOMENTS) ? "moments" : NULL;

@@ -110,7 +110,7 @@ local function play_draw(keys, t, id, blob, generation, first, bar, e, R,
     end
 
     if other then
-        return done(keys[4], t, id, other)
+        return decided(keys[4], t, id, other)
     end
 
     local d = drawn
@@ -120,7 +120,7 @@ local function play_draw(keys, t, id, blob, generation, first, bar, e, R,
 
     call('APPEND', keys[2 + d.chunk], d.record)
     game_save(keys[1], g)
-    done(keys[4], t, id, 'P' .. spack('>I8', seq) .. code)
+    decided(keys[4], t, id, 'P' .. spack('>I8', seq) .. code)
 
     return 'P' .. d.record .. code
 end
@@ -201,6 +201,6 @@ local function play_settle(keys, now, needle, rest, member, constants, blob,
 end
 
 
-step('play_reserve_@H@', play_reserve)
-step('play_draw_@H@', play_draw)
-step('play_settle_@H@', play_settle)
+act('play_reserve_@H@', play_reserve)
+act('play_draw_@H@', play_draw)
+act('play_settle_@H@', play_settle)

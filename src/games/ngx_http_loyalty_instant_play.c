@@ -11,40 +11,8 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "ngx_http_loyalty_instant.h"
-#include "ngx_http_loyalty_await.h"
+#include "ngx_http_loyalty_instant_play.h"
 #include "ngx_http_loyalty_request.h"
-
-
-#define NGX_HTTP_LOYALTY_PLAY_TRIES  3            /* after the first */
-#define NGX_HTTP_LOYALTY_PLAY_IDX    2            /* u in advance, doubled
-                                                     by each try */
-#define NGX_HTTP_LOYALTY_PLAY_CTR    16           /* chance: 2^-640 */
-#define NGX_HTTP_LOYALTY_PLAY_PATIENCE  3000      /* ms */
-
-
-typedef struct {
-    ngx_http_loyalty_await_t          await;
-    ngx_http_loyalty_placing_t        placing;
-    ngx_msec_t                        patience;   /* with placing */
-    ngx_http_loyalty_member_ctx_t    *ctx;        /* for it */
-    ngx_http_loyalty_instant_conf_t  *icf;
-    ngx_http_loyalty_idempotency_t    idempotency;
-    u_char                            person[LOYALTY_HASH];
-    u_char                            needle[NGX_HTTP_LOYALTY_NEEDLE];
-    ngx_uint_t                        tries;
-    unsigned                          fixed:1;    /* t, e and R_p stay */
-    int64_t                           seq;        /* in whose chunk the play
-                                                     is, -1: the next one */
-
-    int64_t                           t;
-    uint64_t                          round;      /* R_p */
-    u_char                            b[LOYALTY_HASH];
-    ngx_uint_t                        degraded;
-    int64_t                           base;       /* the first idx */
-    ngx_uint_t                        many;       /* idx in advance */
-    ngx_uint_t                        width;      /* ctr of each */
-} ngx_http_loyalty_play_t;
 
 
 /* room for one call on its way to Redis; it lives on the stack */
@@ -58,15 +26,9 @@ typedef struct {
 
 static ngx_int_t ngx_http_loyalty_play_ready(
     ngx_http_loyalty_member_ctx_t *ctx);
-static ngx_int_t ngx_http_loyalty_play_send(
-    ngx_http_loyalty_member_ctx_t *ctx);
-static ngx_int_t ngx_http_loyalty_play_wait(
-    ngx_http_loyalty_member_ctx_t *ctx);
 static void ngx_http_loyalty_play_placed(void *data);
 static ngx_int_t ngx_http_loyalty_play_resumed(void *data);
 static void ngx_http_loyalty_play_cleanup(void *data);
-static ngx_int_t ngx_http_loyalty_play_clock(ngx_http_loyalty_play_t *play,
-    ngx_http_loyalty_epoch_t **epoch, const char **bar);
 static ngx_int_t ngx_http_loyalty_play_arg(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_http_loyalty_epoch_t *epoch, const char *bar,
     ngx_http_loyalty_play_scratch_t *scratch, loyalty_mpw_t *w);
@@ -82,13 +44,8 @@ static ngx_int_t ngx_http_loyalty_play_pools(ngx_http_loyalty_play_t *play,
 
 static ngx_int_t ngx_http_loyalty_play_reply(
     ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
-static ngx_int_t ngx_http_loyalty_play_again(
-    ngx_http_loyalty_member_ctx_t *ctx, ngx_str_t *value);
 static ngx_int_t ngx_http_loyalty_play_late(
     ngx_http_loyalty_member_ctx_t *ctx, int64_t redis);
-static ngx_int_t ngx_http_loyalty_play_answer(
-    ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
-static int64_t ngx_http_loyalty_play_now(void);
 
 
 ngx_int_t
@@ -168,7 +125,7 @@ ngx_http_loyalty_play_ready(ngx_http_loyalty_member_ctx_t *ctx)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_loyalty_play_send(ngx_http_loyalty_member_ctx_t *ctx)
 {
     ngx_int_t                         rc;
@@ -180,6 +137,10 @@ ngx_http_loyalty_play_send(ngx_http_loyalty_member_ctx_t *ctx)
     ngx_http_loyalty_play_scratch_t   scratch;
 
     play = ctx->data;
+
+    if (ctx->program->split) {
+        return ngx_http_loyalty_play_reserve(ctx);
+    }
 
     if (!play->fixed) {
         play->t = ngx_http_loyalty_play_now();
@@ -224,7 +185,7 @@ ngx_http_loyalty_play_send(ngx_http_loyalty_member_ctx_t *ctx)
 
 /* until the moments are placed */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_loyalty_play_wait(ngx_http_loyalty_member_ctx_t *ctx)
 {
     ngx_http_cleanup_t       *cln;
@@ -290,7 +251,7 @@ ngx_http_loyalty_play_cleanup(void *data)
  * so.  bar is then why it cannot be, and the epoch is NULL.
  */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_loyalty_play_clock(ngx_http_loyalty_play_t *play,
     ngx_http_loyalty_epoch_t **epoch, const char **bar)
 {
@@ -514,6 +475,9 @@ ngx_http_loyalty_play_reply(ngx_http_loyalty_member_ctx_t *ctx,
 
         return ngx_http_loyalty_request_refused(ctx, value, play->t);
 
+    case 'O':
+        return ngx_http_loyalty_play_steps(ctx, value);
+
     default:
         return ngx_http_loyalty_play_answer(ctx, reply);
     }
@@ -522,7 +486,7 @@ ngx_http_loyalty_play_reply(ngx_http_loyalty_member_ctx_t *ctx,
 
 /* value: "R", a letter and a number; NULL: once more from the beginning */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_loyalty_play_again(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_str_t *value)
 {
@@ -618,7 +582,7 @@ ngx_http_loyalty_play_late(ngx_http_loyalty_member_ctx_t *ctx, int64_t redis)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_loyalty_play_answer(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_http_loyalty_reply_t *reply)
 {
@@ -677,7 +641,7 @@ ngx_http_loyalty_play_answer(ngx_http_loyalty_member_ctx_t *ctx,
 }
 
 
-static int64_t
+int64_t
 ngx_http_loyalty_play_now(void)
 {
     ngx_time_t  *tp;

@@ -319,6 +319,15 @@ ngx_http_loyalty_reward_init(ngx_conf_t *cf,
 
     rcf = rule->conf;
 
+    if (program->split) {
+        ngx_http_loyalty_conf_error(cf, &rule->place,
+                                    "rewards are not supported with "
+                                    "\"redis ... split\": what is left of "
+                                    "\"%V\" is in another slot than the "
+                                    "member", &rule->name);
+        return NGX_ERROR;
+    }
+
     if (rcf->cost.amount != 0
         && ngx_http_loyalty_award_resolve(cf, program, rule, &rcf->cost)
            != NGX_OK)

@@ -243,6 +243,17 @@ ngx_http_loyalty_award_resolve(ngx_conf_t *cf,
         return NGX_OK;
     }
 
+    if (program->split) {
+        ngx_http_loyalty_conf_error(cf, &award->place,
+                                    "an award of %s is not supported with "
+                                    "\"redis ... split\": \"%V\" is in "
+                                    "another slot than the member",
+                                    ngx_http_loyalty_award_words
+                                        [award->kind - 2].word.data,
+                                    &award->name);
+        return NGX_ERROR;
+    }
+
     if (ngx_http_loyalty_award_target(cf, &rule->targets, award) != NGX_OK
         || ngx_http_loyalty_award_target(cf, &program->targets, award)
            != NGX_OK)

@@ -352,6 +352,8 @@ struct ngx_http_loyalty_program_s {
     ngx_http_loyalty_place_t      remember_place;
     int64_t                       feed_max;
     ngx_flag_t                    idempotency_optional;
+    ngx_uint_t                    split;          /* no call to Redis has keys
+                                                     of two slots */
 
     ngx_array_t                   wallets;        /* of _wallet_t */
     ngx_array_t                   tiers;          /* of _tier_t, ascending */

@@ -137,8 +137,8 @@ local function once(keys, ms)
 end
 
 
-step('adjust_@H@', adjust)
-step('grant_@H@', grant_award)
-step('erase_@H@', erase)
-step('note_@H@', note_change)
-step('once_@H@', once)
+act('adjust_@H@', adjust)
+act('grant_@H@', grant_award)
+act('erase_@H@', erase)
+act('note_@H@', note_change)
+act('once_@H@', once)

@@ -74,7 +74,13 @@ const ngx_http_loyalty_function_t  ngx_http_loyalty_functions[] = {
     ngx_http_loyalty_function("game", NGX_HTTP_LOYALTY_WRITES),
     ngx_http_loyalty_function("lengths", NGX_HTTP_LOYALTY_READS),
     ngx_http_loyalty_function("evidence", NGX_HTTP_LOYALTY_WRITES),
-    ngx_http_loyalty_function("line", NGX_HTTP_LOYALTY_WRITES)
+    ngx_http_loyalty_function("line", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("open", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("pending", NGX_HTTP_LOYALTY_READS),
+    ngx_http_loyalty_function("forget", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("play_reserve", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("play_draw", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("play_settle", NGX_HTTP_LOYALTY_WRITES)
 };
 
 

@@ -114,6 +114,18 @@ ngx_http_loyalty_redis_options(ngx_conf_t *cf, ngx_http_loyalty_redis_t *redis)
 
     for (i = 2; i < cf->args->nelts; i++) {
 
+        if (ngx_strcmp(value[i].data, "split") == 0) {
+
+            if (redis->program->split) {
+                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                                   "parameter \"split\" is duplicate");
+                return NGX_ERROR;
+            }
+
+            redis->program->split = 1;
+            continue;
+        }
+
         option = ngx_http_loyalty_redis_option_find(cf, &value[i]);
         if (option == NULL) {
             return NGX_ERROR;
@@ -149,12 +161,6 @@ ngx_http_loyalty_redis_option_find(ngx_conf_t *cf, ngx_str_t *value)
 {
     ngx_http_loyalty_option_t  *option;
 
-    if (ngx_strcmp(value->data, "split") == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"split\" is not supported in this version");
-        return NULL;
-    }
-
     for (option = ngx_http_loyalty_redis_option_table;
          option->name.len != 0;
          option++)
@@ -171,7 +177,8 @@ ngx_http_loyalty_redis_option_find(ngx_conf_t *cf, ngx_str_t *value)
                        "password_file=, db=, tls=, tls_verify=, tls_ca=, "
                        "tls_name=, tls_cert=, tls_key=, connections=, "
                        "timeout=, connect_timeout=, keepalive=, "
-                       "max_inflight=, max_queue=, max_reply= is expected",
+                       "max_inflight=, max_queue=, max_reply=, split is "
+                       "expected",
                        value);
 
     return NULL;

@@ -85,14 +85,14 @@ local function done_about(key, t, id)
 end
 
 
-local function done(key, t, id, what)
+local function decided(key, t, id, what)
     call('ZADD', key, fmt('%.0f', t), id .. what)
 
     return what
 end
 
 
-local function step(name, f, flags)
+local function act(name, f, flags)
     redis.register_function {
         function_name = name, flags = flags or {},
         callback = function(keys, args)
@@ -106,7 +106,7 @@ local function step(name, f, flags)
 end
 
 
-step('open_@H@', function(keys, constants, h, member)
+act('open_@H@', function(keys, constants, h, member)
     local raw = call('GET', keys[1])
     local c = begin(0, constants, raw)
     local slot = c.slot_index[h]
@@ -120,11 +120,11 @@ step('open_@H@', function(keys, constants, h, member)
 
     return 'G'
 end)
-step('pending_@H@', function(keys, before, most)
+act('pending_@H@', function(keys, before, most)
     return call('ZRANGEBYSCORE', keys[1], '-inf',
                 '(' .. fmt('%.0f', before), 'LIMIT', 0, fmt('%.0f', most))
 end, { 'no-writes' })
-step('forget_@H@', function(keys, before)
+act('forget_@H@', function(keys, before)
     return fmt('%.0f', call('ZREMRANGEBYSCORE', keys[1], '-inf',
                             '(' .. fmt('%.0f', before)))
 end)

@@ -190,7 +190,8 @@ sub everything {
     my %all;
 
     for my $key (sort @{ $redis->call('KEYS', '*') }) {
-        next if $key =~ /^(?:loyalty:|\{shop\}:)|:(?:meta|rounds|f:\w+)\z/;
+        next if $key =~ /^(?:loyalty:|\{shop\}:)
+                         |:(?:meta|rounds|d|f:\w+)\z/x;
         $all{$key} = unpack 'H*', $redis->call('DUMP', $key);
     }
 

@@ -150,7 +150,8 @@ sub _conf {
 
     if (defined $arg{program}) {
         my $redis = $program =~ /^\s*redis\s/m ? ''
-                  : 'redis unix:%%REDIS%%;';
+                  : 'redis unix:%%REDIS%%' . ($ENV{LOYALTY_SPLIT} ? ' split;'
+                                                                  : ';');
 
         $program_block = <<END;
     loyalty_program $name {

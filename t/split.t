@@ -1,0 +1,112 @@
+#!/usr/bin/perl
+
+# "redis ... split": no call to Redis has keys of two slots, as a cluster
+# wants it; what would need a third slot is refused; and the tests of plays
+# are made again with it.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Loyalty::Instant;
+use Loyalty::Monitor;
+use Loyalty::Test;
+use Test::More;
+
+my ($open, $close) = map { Loyalty::Instant::at($_) } -3600, 86400;
+
+# ---- the slots of all keys ----
+
+my $t = Loyalty::Test->new(
+    workers => 2, files => { secret => 'main:' . '5a' x 32 . "\n" },
+    server => 'location /fair/ { loyalty_proof shop; }',
+    program => "redis unix:%%REDIS%% split;\n" . <<END);
+secret_file %%TESTDIR%%/secret;
+unsafe_store on;
+wallet points;
+earn purchase points 100;
+challenge buyer { on visit; goal 1; every day; award plays scratch 2; }
+instant_win scratch { open $open; close $close; cost points 10; draw odds;
+                      prize mug { stock 5; odds 1/2; award points 3; } }
+instant_win deck { open $open; close $close; draw deck blanks=20;
+                   prize bag { stock 5; award plays scratch 1; } }
+instant_win when { open $open; close $close; draw moments;
+                   prize hat { stock 5; } }
+END
+
+my %game = map { $_ => Loyalty::Instant->new($t, $_) } qw(scratch deck when);
+my $monitor = Loyalty::Monitor->new($t);
+
+for my $member (map { "m$_" } 1 .. 5) {
+    $t->event({ id => "$_", member => $member, type => $_ })
+        for qw(purchase visit);
+
+    for my $name (sort keys %game) {
+        is($game{$name}->play($member, $_)->status, 200, "$name: a play")
+            for qw(a b a);
+    }
+}
+
+my @calls = $monitor->calls;
+
+cmp_ok(scalar(grep { $_->{name} =~ /^play_/ } @calls), '>=', 5 * 3 * 2 * 3,
+       'three calls for each play');
+is_deeply([grep { $_->{name} eq 'play' } @calls], [], 'never one');
+is_deeply([map { "$_->{name} @{ $_->{keys} }" } grep { $_->{slots} > 1 }
+           @calls], [], 'no call has keys of two slots');
+$game{$_}->sound(stock => [5]) for sort keys %game;
+Loyalty::Instant::fsck($t);
+
+
+# ---- what is refused ----
+
+sub refused {
+    my ($line, $program, $like) = @_;
+    my ($ok, $output) = Loyalty::Test->check(
+        files => { secret => "main:" . "5a" x 32 . "\n" },
+        program => "redis 127.0.0.1:1 split;\nwallet points;\n"
+                   . "secret_file %%TESTDIR%%/secret;\n$program");
+
+    ok(!$ok, "refused: $like");
+    like($output, qr/\[emerg\] $like.*program\.conf:$line\b/,
+         'with its line');
+}
+
+my $span = "open $open; close $close;";
+
+refused(4, 'reward coffee { cost points 1; }', 'rewards are not supported');
+refused(6, "instant_win a { $span draw odds;\n prize b { odds 1/2; stock 1;\n"
+           . ' codes c; } }', 'codes of a pool are not supported');
+
+for my $award ('tickets s 1', 'reward r') {
+    my ($what) = $award =~ /(\w+)/;
+
+    refused(5, "challenge a { on visit; goal 1;\n award $award; }\n"
+               . ($what eq 'reward' ? 'reward r { }'
+                  : "sweepstakes s { $span prize b { stock 1; } }"),
+            "an award of $what is not supported");
+}
+
+refused(4, 'redis 127.0.0.1:1 split;', '"redis" directive is duplicate');
+
+
+# ---- what holds of plays in one call ----
+
+my %again = (instant_play => 90, instant_parallel => 20, instant_kill => 20);
+
+for my $test (sort keys %again) {
+    my $out = do {
+        local @ENV{qw(LOYALTY_SPLIT LOYALTY_SOAK LOYALTY_KILLS)}
+            = (1, 1200, 8);
+        `$^X $FindBin::Bin/$test.t 2>&1 </dev/null`;
+    };
+
+    is($?, 0, "$test.t") or diag $out;
+    unlike($out, qr/^not ok/m, "$test.t: every test");
+    cmp_ok(scalar(() = $out =~ /^ok/mg), '>=', $again{$test},
+           "$test.t: all of it");
+}
+
+done_testing();
