@@ -86,10 +86,29 @@ found('wallet points negative=on;', "wallet points;", 0,
 found('tier silver 100', 'tier gold 500', 0,
       qr/^  tiers are bronze 0 x 1, gold 500 x 1; were bronze 0 x 1, silver/m,
       'another tier');
+found('cost points 5;', 'cost points 5; codes mugs;', 0,
+      qr/^  reward mug hands out codes of the pool mugs, was none/m, 'codes');
 found('earn purchase.*', '', 0, qr/^  "earn points .* on purchase" is gone/m,
       'no points any more');
 found('per=1.00', 'per=2.00', 0, qr/^  "earn points .* den 200 .*" is new/m,
       'fewer points');
+
+# another pool, and none
+
+(my $pool = $first) =~ s/cost points 5;/cost points 5; codes mugs;/;
+my $conf = sub { return $t->redis->call('HGET', '{shop}:names', 'conf') };
+
+check($pool);
+ok($t->reload(wait => 1), 'a reload with codes');
+ok($t->wait_for(sub { $conf->() =~ /"codes":"mugs"/ }), 'Redis knows');
+($exit, $said) = check($pool);
+is($said, "program shop\n  no difference\n", 'codes: no difference');
+($exit, $said) = check($pool =~ s/codes mugs/codes cups/r);
+like($said, qr/^  reward mug hands out codes of the pool cups, was of mugs: /m,
+     'another pool');
+($exit, $said) = check($first);
+is($exit, 0, 'no pool: exit status');
+like($said, qr/^  reward mug hands out no codes, was of mugs: /m, 'no pool');
 
 ($exit, $said) = check("    nonsense;\n");
 is($exit, 2, 'a broken configuration');

@@ -63,6 +63,8 @@ is(check(), $same, 'the same program');
 
 for (
     ['1/10', '1/9', 'wheel has other terms, prizes than', 'other odds'],
+    ['stock 5;', 'stock 5; codes pens;', 'wheel has other terms than',
+     'codes of a prize'],
     ['stock 5', 'stock 6', 'wheel has other terms, prizes than', 'a stock'],
     ['3 per day', '4 per day', 'wheel has other terms than', 'a limit'],
     [qr/close [^;]+(?=; draw)/, "close " . Loyalty::Instant::at(9000),
@@ -90,6 +92,30 @@ like(check('version 1', 'version 3'), qr/^1 .*\n! .* version 2 comes next/,
 is(check('wallet points;', 'wallet points; sweepstakes autumn { open '
          . "$open; close $close; prize a { stock 1; } }"),
    "0 program shop\n  sweepstakes autumn is a new campaign\n", 'a new one');
+
+# the secret: it is known by what anybody may know
+
+my $secrets = sub { $t->write_file(secret => join '', map { "$_\n" } @_) };
+my ($own, $other) = map { $_ x 32 } '5a', '6b';
+
+$secrets->("main:$other");
+like(check(), qr/^1 program shop\n! the secret "main" is not the one that instant_win wheel began with: it would be stopped\n! .* sweepstakes spring began .*\n  the secret "main" is another one than before\n\z/,
+     'another secret of that name');
+$secrets->("next:$other");
+like(check(), qr/^1 .*\n! instant_win wheel began with the secret "main", which is not in the secret_file: it would be stopped\n! sweepstakes .*\n  new draws begin with the secret "next", was "main"\n\z/,
+     'the secret is gone');
+$secrets->("next:$other", "main:$own");
+is(check(), "0 program shop\n  new draws begin with the secret \"next\", was "
+            . "\"main\"\n", 'one for new draws');
+$secrets->("main:$own", "next:$other");
+is(check(), $same, 'one more, not used yet');
+$secrets->("main:$own");
+
+my $dump = `$nginx -T -p @{[$t->dir]} -c @{[$t->dir]}/nginx.conf 2>&1`;
+like($dump, qr/"secrets":\[\{"id":"main","vkey":"shop\+[0-9a-f]{8}\+/,
+     'nginx -T shows its public key');
+unlike($dump . $t->redis->call('HGET', '{shop}:names', 'conf'),
+       qr/\Q$own\E|\Q@{[pack 'H*', $own]}\E/i, 'and nothing shows it');
 
 for ([qr/open [^;]+(?=.*draw)/, "open $later", 'another open'],
      ['wheel', 'reel', 'another name'])

@@ -209,6 +209,11 @@ ngx_int_t ngx_http_loyalty_campaign_init(ngx_conf_t *cf,
 void ngx_http_loyalty_campaign_blob(ngx_http_loyalty_campaign_t *campaign,
     loyalty_mpw_t *w);
 
+/* the key that proofs under the n-th secret are verified with, as anyone may
+   know it; dst has LOYALTY_VKEY_MAX bytes; NGX_DECLINED: there is no such */
+ngx_int_t ngx_http_loyalty_secret_vkey(ngx_http_loyalty_program_t *program,
+    ngx_uint_t n, ngx_str_t *id, u_char *dst, size_t *len);
+
 /* campaigns of a program in the order of its rules; NULL at the end */
 ngx_http_loyalty_campaign_t *ngx_http_loyalty_campaign(
     ngx_http_loyalty_program_t *program, ngx_uint_t i);

@@ -270,39 +270,25 @@ ngx_http_loyalty_proof_unknown(ngx_http_loyalty_proof_t *ctx)
 static ngx_int_t
 ngx_http_loyalty_proof_vkey(ngx_http_loyalty_proof_t *ctx)
 {
-    u_char                       seed[LOYALTY_HASH], *p;
-    size_t                       len;
-    ngx_int_t                    rc;
-    ngx_str_t                   *name;
-    loyalty_signkey_t            key;
-    ngx_http_loyalty_secrets_t  *secrets;
-
-    if (ctx->program->draws == NULL || ctx->program->draws->secrets == NULL) {
-        return ngx_http_loyalty_proof_unknown(ctx);
-    }
-
-    secrets = ctx->program->draws->secrets;
-    name = &ctx->program->name;
+    u_char     *p;
+    size_t      len;
+    ngx_int_t   rc;
+    ngx_str_t   id;
 
     p = ngx_pnalloc(ctx->request->pool, LOYALTY_VKEY_MAX + 1);
     if (p == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    rc = (loyalty_sign_seed(seed, secrets->secret[0].key, name->data,
-                            name->len)
-          == 0
-          && loyalty_signkey_init(&key, name->data, name->len, seed) == 0)
-         ? NGX_OK : NGX_ERROR;
+    rc = ngx_http_loyalty_secret_vkey(ctx->program, 0, &id, p, &len);
 
-    loyalty_wipe(seed, LOYALTY_HASH);
+    if (rc == NGX_DECLINED) {
+        return ngx_http_loyalty_proof_unknown(ctx);
+    }
 
     if (rc != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    len = loyalty_vkey(p, &key);
-    loyalty_signkey_free(&key);
 
     p[len++] = LF;
 

@@ -255,3 +255,44 @@ ngx_http_loyalty_secret_line(ngx_http_loyalty_secrets_t *secrets, u_char *p,
 
     return NGX_OK;
 }
+
+
+ngx_int_t
+ngx_http_loyalty_secret_vkey(ngx_http_loyalty_program_t *program,
+    ngx_uint_t n, ngx_str_t *id, u_char *dst, size_t *len)
+{
+    u_char                      seed[LOYALTY_HASH];
+    ngx_int_t                   rc;
+    loyalty_signkey_t           key;
+    ngx_http_loyalty_secret_t  *secret;
+
+    if (program->draws == NULL || program->draws->secrets == NULL
+        || n >= program->draws->secrets->n)
+    {
+        return NGX_DECLINED;
+    }
+
+    secret = &program->draws->secrets->secret[n];
+
+    rc = (loyalty_sign_seed(seed, secret->key, program->name.data,
+                            program->name.len)
+          == 0
+          && loyalty_signkey_init(&key, program->name.data,
+                                  program->name.len, seed)
+             == 0)
+         ? NGX_OK : NGX_ERROR;
+
+    loyalty_wipe(seed, LOYALTY_HASH);
+
+    if (rc != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    id->data = secret->id;
+    id->len = secret->len;
+
+    *len = loyalty_vkey(dst, &key);
+    loyalty_signkey_free(&key);
+
+    return NGX_OK;
+}

@@ -269,6 +269,7 @@ ngx_http_loyalty_reward_codes(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     rcf->pool_name = value[1];
+    block->rule->codes = value[1];
 
     return NGX_CONF_OK;
 }

@@ -14,8 +14,8 @@
 #define NGX_HTTP_LOYALTY_DUMP_FIRST  4096
 
 
-static void ngx_http_loyalty_dump_json(ngx_http_loyalty_program_t *program,
-    loyalty_out_t *out);
+static ngx_int_t ngx_http_loyalty_dump_json(
+    ngx_http_loyalty_program_t *program, loyalty_out_t *out);
 static void ngx_http_loyalty_dump_text(loyalty_out_t *out, const char *name,
     ngx_str_t *text);
 static void ngx_http_loyalty_dump_number(loyalty_out_t *out,
@@ -26,6 +26,8 @@ static void ngx_http_loyalty_dump_wallets(
     ngx_http_loyalty_program_t *program, loyalty_out_t *out);
 static void ngx_http_loyalty_dump_rules(ngx_http_loyalty_program_t *program,
     loyalty_out_t *out);
+static ngx_int_t ngx_http_loyalty_dump_secrets(
+    ngx_http_loyalty_program_t *program, loyalty_out_t *out);
 static void ngx_http_loyalty_dump_draws(ngx_http_loyalty_program_t *program,
     loyalty_out_t *out);
 static ngx_int_t ngx_http_loyalty_dump_show(ngx_conf_t *cf,
@@ -39,9 +41,7 @@ ngx_http_loyalty_dump(ngx_conf_t *cf, ngx_http_loyalty_program_t *program)
 
     ngx_http_loyalty_out_pool(&out, cf->pool, NGX_HTTP_LOYALTY_DUMP_FIRST);
 
-    ngx_http_loyalty_dump_json(program, &out);
-
-    if (out.failed) {
+    if (ngx_http_loyalty_dump_json(program, &out) != NGX_OK || out.failed) {
         return NGX_ERROR;
     }
 
@@ -53,7 +53,7 @@ ngx_http_loyalty_dump(ngx_conf_t *cf, ngx_http_loyalty_program_t *program)
 }
 
 
-static void
+static ngx_int_t
 ngx_http_loyalty_dump_json(ngx_http_loyalty_program_t *program,
     loyalty_out_t *out)
 {
@@ -70,7 +70,13 @@ ngx_http_loyalty_dump_json(ngx_http_loyalty_program_t *program,
     ngx_http_loyalty_dump_rules(program, out);
     ngx_http_loyalty_dump_draws(program, out);
 
+    if (ngx_http_loyalty_dump_secrets(program, out) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     loyalty_out_lit(out, "}");
+
+    return NGX_OK;
 }
 
 
@@ -180,6 +186,7 @@ ngx_http_loyalty_dump_rules(ngx_http_loyalty_program_t *program,
         ngx_http_loyalty_dump_text(out, "canonical", &rule[i]->canonical);
         ngx_http_loyalty_dump_hex(out, "blob", rule[i]->blob.data,
                                   rule[i]->blob.len);
+        ngx_http_loyalty_dump_text(out, "codes", &rule[i]->codes);
         loyalty_out_lit(out, "}");
     }
 
@@ -225,6 +232,41 @@ ngx_http_loyalty_dump_draws(ngx_http_loyalty_program_t *program,
     }
 
     loyalty_out_lit(out, "]");
+}
+
+
+/* not the secrets: the keys by which anyone verifies what they sign */
+
+static ngx_int_t
+ngx_http_loyalty_dump_secrets(ngx_http_loyalty_program_t *program,
+    loyalty_out_t *out)
+{
+    u_char      vkey[LOYALTY_VKEY_MAX];
+    size_t      len;
+    ngx_int_t   rc;
+    ngx_str_t   id;
+    ngx_uint_t  i;
+
+    loyalty_out_lit(out, ",\"secrets\":[");
+
+    for (i = 0; ; i++) {
+        rc = ngx_http_loyalty_secret_vkey(program, i, &id, vkey, &len);
+
+        if (rc != NGX_OK) {
+            break;
+        }
+
+        loyalty_out_raw(out, i ? ",{\"id\":" : "{\"id\":",
+                        sizeof("{\"id\":") - 1 + (i != 0));
+        loyalty_out_str(out, id.data, id.len);
+        loyalty_out_lit(out, ",\"vkey\":");
+        loyalty_out_str(out, vkey, len);
+        loyalty_out_lit(out, "}");
+    }
+
+    loyalty_out_lit(out, "]");
+
+    return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
 }
 
 

@@ -187,6 +187,7 @@ struct ngx_http_loyalty_rule_s {
                                                      its awards reach and that
                                                      have a slot of their own
                                                      in Redis */
+    ngx_str_t                     codes;          /* a pool, or len 0 */
     ngx_uint_t                    order;          /* in the program */
     ngx_http_loyalty_place_t      place;
     void                         *conf;           /* the game's own */

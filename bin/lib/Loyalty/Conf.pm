@@ -61,7 +61,8 @@ sub differences {
         if !defined $old;
 
     return (_program($new, $old), _wallets($new, $old), _tiers($new, $old),
-            _rules($new, $old), _draws($new, $old));
+            _rules($new, $old), _codes($new, $old), _draws($new, $old),
+            _secrets($new, $old));
 }
 
 
@@ -192,6 +193,70 @@ sub _rules {
     push @found, map { [ $_->{game} eq 'earn' ? 0 : 1, _called($_)
         . ' is gone' . ($_->{game} eq 'earn' ? '' : ': what members have in '
         . 'it stays in Redis and is not shown') ] } @gone;
+
+    return @found;
+}
+
+
+# pools that rewards hand out codes of; those of prizes are in their terms.  One
+# that ran before these were told says nothing.
+sub _codes {
+    my ($new, $old) = @_;
+    my %was = map { $_->{reason} => $_->{codes} } @{$old->{rules}};
+    my @found;
+
+    for my $rule (@{$new->{rules}}) {
+        my ($pool, $before) = ($rule->{codes}, $was{$rule->{reason}});
+
+        next if !defined $before || $pool eq $before;
+        push @found, [ 0, "$rule->{reason} hands out "
+            . (length $pool ? "codes of the pool $pool" : 'no codes')
+            . (length $before ? ", was of $before: those that are left in it "
+                                . 'stay' : ', was none') ];
+    }
+
+    return @found;
+}
+
+
+# a secret is known by the key that verifies what it signs
+sub _secrets {
+    my ($new, $old) = @_;
+    my %new = map { $_->{id} => $_->{vkey} } @{$new->{secrets} // []};
+    my @found;
+
+    for my $draw (@{$new->{draws}}) {
+        my $registered = $old->{registered}{$draw->{cid}} or next;
+        my ($id, $vkey) = @{$registered}{qw(secret vkey)};
+        my $name = "$draw->{game} $draw->{name}";
+
+        next if !defined $id || !defined $vkey;
+
+        if (!defined $new{$id}) {
+            push @found, [ 1, "$name began with the secret \"$id\", which is "
+                . 'not in the secret_file: it would be stopped' ];
+
+        } elsif ($new{$id} ne $vkey) {
+            push @found, [ 1, "the secret \"$id\" is not the one that $name "
+                . 'began with: it would be stopped' ];
+        }
+    }
+
+    return @found if !$old->{secrets};
+
+    my ($first, $before) = map { $_ ? $_->{id} : '' }
+                           map { my ($secret) = @{$_->{secrets} // []}; $secret }
+                           $new, $old;
+
+    push @found, [ 0, "new draws begin with the secret \"$first\", was "
+        . "\"$before\"" ] if length $first && length $before
+                             && $first ne $before;
+
+    my %old = map { $_->{id} => $_->{vkey} } @{$old->{secrets}};
+
+    push @found, map { [ 0, "the secret \"$_\" is another one than before" ] }
+                 grep { defined $old{$_} && $old{$_} ne $new{$_} }
+                 sort keys %new;
 
     return @found;
 }
