@@ -99,6 +99,44 @@ bad('a member API without a member',
     "\nlocation /m/ { loyalty_member_api shop; }");
 bad('another word', qr/invalid parameter "trust".*"trusted" or nothing/,
     $program, 'location /e/ { loyalty_event_api shop trust; }');
+
+# one location has one handler, whichever comes first
+
+for my $api ('loyalty_event_api shop trusted', 'loyalty_admin_api shop trusted',
+             'loyalty_member_api shop', 'loyalty_proof shop',
+             'loyalty_metrics', 'loyalty_problem rate_limited')
+{
+    my ($name) = split ' ', $api;
+    my $member = $api =~ /member/ ? 'loyalty_member $remote_user;' : '';
+
+    for my $other ('proxy_pass http://127.0.0.1:1', 'empty_gif') {
+        bad("$other before $name",
+            qr/"$name" directive is in a location that has another handler already in .*nginx\.conf:11/,
+            $program, "\nlocation /e/ { $other;\n$api; $member }");
+        bad("$other behind $name",
+            qr/location "\/e\/" would not be answered by this: .* in .*nginx\.conf:11/,
+            $program, "\nlocation /e/ { $member\n$api;\n$other; }");
+    }
+}
+
+good('another handler in a place of its own', $program, <<'END');
+    location /e/ {
+        loyalty_event_api shop trusted;
+        limit_except POST { proxy_pass http://127.0.0.1:1; }
+        location /e/pages/ { proxy_pass http://127.0.0.1:1; }
+        if ($arg_x) { proxy_pass http://127.0.0.1:1; }
+    }
+END
+
+# the actor
+
+bad('no actor', qr/invalid "loyalty_actor" "".* in .*nginx\.conf:10/, $program,
+    "\nlocation /a/ { loyalty_admin_api shop trusted; loyalty_actor ''; }");
+bad('a long actor', qr/invalid "loyalty_actor"/,
+    "$program loyalty_actor " . 'a' x 129 . ';', '');
+good('actors', "$program loyalty_actor ops;",
+     'location /a/ { loyalty_admin_api shop trusted; loyalty_actor $arg_a; }');
+
 bad('two APIs', qr/is duplicate or the location has another API/, $program,
     'location /e/ { loyalty_event_api shop trusted; loyalty_metrics; }');
 bad('the same twice', qr/is duplicate or the location has another API/,

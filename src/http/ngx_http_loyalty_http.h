@@ -48,7 +48,8 @@ typedef struct {
 
 typedef struct {
     ngx_http_loyalty_program_t   *program;        /* of this location's API */
-    ngx_uint_t                    api;            /* which handler, 0 none */
+    ngx_uint_t                    api;            /* 0: none */
+    ngx_http_handler_pt           handler;        /* and its handler */
     ngx_uint_t                    trusted;
     ngx_http_complex_value_t     *member;         /* loyalty_member */
     ngx_http_complex_value_t     *actor;          /* loyalty_actor */
@@ -59,6 +60,11 @@ typedef struct {
 
 
 extern ngx_module_t  ngx_http_loyalty_module;
+
+/* module.c: what the location is answered by; nothing else is to answer it */
+char *ngx_http_loyalty_serve(ngx_conf_t *cf,
+    ngx_http_loyalty_loc_conf_t *llcf, ngx_uint_t api,
+    ngx_http_handler_pt handler);
 
 /* program.c: the handler of the loyalty_program block */
 char *ngx_http_loyalty_program_block(ngx_conf_t *cf, ngx_command_t *cmd,

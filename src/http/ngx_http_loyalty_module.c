@@ -6,7 +6,7 @@
  * kept and looked up when all of http {} has been read.
  */
 
-#include "ngx_http_loyalty_http.h"
+#include "ngx_http_loyalty_admin.h"
 #include "ngx_http_loyalty_beacon.h"
 #include "ngx_http_loyalty_draws.h"
 #include "ngx_http_loyalty_timestamp.h"
@@ -28,7 +28,11 @@ static char *ngx_http_loyalty_member_directive(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 static char *ngx_http_loyalty_metrics_directive(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
+static char *ngx_http_loyalty_actor_directive(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
 static ngx_int_t ngx_http_loyalty_location_check(ngx_conf_t *cf);
+static ngx_int_t ngx_http_loyalty_alone_check(ngx_conf_t *cf,
+    ngx_http_loyalty_loc_conf_t *conf);
 
 static void *ngx_http_loyalty_create_main_conf(ngx_conf_t *cf);
 static char *ngx_http_loyalty_init_main_conf(ngx_conf_t *cf, void *conf);
@@ -83,7 +87,7 @@ static ngx_command_t  ngx_http_loyalty_commands[] = {
 
     { ngx_string("loyalty_actor"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_set_complex_value_slot,
+      ngx_http_loyalty_actor_directive,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_loyalty_loc_conf_t, actor),
       NULL },
@@ -143,7 +147,6 @@ ngx_http_loyalty_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_loyalty_loc_conf_t *llcf = conf;
 
     ngx_str_t                     *value;
-    ngx_http_core_loc_conf_t      *clcf;
     ngx_http_loyalty_reference_t  *ref;
     ngx_http_loyalty_main_conf_t  *lmcf;
 
@@ -181,13 +184,29 @@ ngx_http_loyalty_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ref->directive = (const char *) cmd->name.data;
     ref->conf = llcf;
 
-    llcf->api = cmd->offset;
-    llcf->place.file = cf->conf_file->file.name.data;
-    llcf->place.line = cf->conf_file->line;
+    return ngx_http_loyalty_serve(cf, llcf, cmd->offset,
+                                  ngx_http_loyalty_api_handler(cmd->offset));
+}
+
+
+char *
+ngx_http_loyalty_serve(ngx_conf_t *cf, ngx_http_loyalty_loc_conf_t *llcf,
+    ngx_uint_t api, ngx_http_handler_pt handler)
+{
+    ngx_http_core_loc_conf_t  *clcf;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    clcf->handler = ngx_http_loyalty_api_handler(llcf->api);
+    if (clcf->handler != NULL) {
+        return "is in a location that has another handler already";
+    }
+
+    clcf->handler = handler;
+
+    llcf->api = api;
+    llcf->handler = handler;
+    llcf->place.file = cf->conf_file->file.name.data;
+    llcf->place.line = cf->conf_file->line;
 
     return NGX_CONF_OK;
 }
@@ -252,16 +271,43 @@ ngx_http_loyalty_metrics_directive(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_http_loyalty_loc_conf_t *llcf = conf;
 
-    ngx_http_core_loc_conf_t  *clcf;
-
     if (llcf->api != NGX_HTTP_LOYALTY_NO_API) {
         return "is duplicate or the location has another API already";
     }
 
-    llcf->api = NGX_HTTP_LOYALTY_METRICS_API;
+    return ngx_http_loyalty_serve(cf, llcf, NGX_HTTP_LOYALTY_METRICS_API,
+                                  ngx_http_loyalty_metrics);
+}
 
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-    clcf->handler = ngx_http_loyalty_metrics;
+
+/* one that is always refused would leave an API that answers nobody */
+
+static char *
+ngx_http_loyalty_actor_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_loyalty_loc_conf_t *llcf = conf;
+
+    char       *rv;
+    ngx_str_t  *value;
+
+    rv = ngx_http_set_complex_value_slot(cf, cmd, conf);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    value = cf->args->elts;
+
+    if (llcf->actor->lengths == NULL
+        && ngx_http_loyalty_text_check(&value[1], NGX_HTTP_LOYALTY_ACTOR)
+           != NGX_OK)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid \"loyalty_actor\" \"%V\": 1 to 128 bytes "
+                           "of printable UTF-8, or a variable, are expected",
+                           &value[1]);
+        return NGX_CONF_ERROR;
+    }
 
     return NGX_CONF_OK;
 }
@@ -400,6 +446,7 @@ ngx_http_loyalty_create_loc_conf(ngx_conf_t *cf)
      *
      *     llcf->program = NULL;
      *     llcf->api = NGX_HTTP_LOYALTY_NO_API;
+     *     llcf->handler = NULL;
      *     llcf->trusted = 0;
      *     llcf->max_body = 0;
      *     llcf->place = { NULL, 0 };
@@ -421,6 +468,10 @@ ngx_http_loyalty_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->member, prev->member, NULL);
     ngx_conf_merge_ptr_value(conf->actor, prev->actor, NULL);
 
+    if (ngx_http_loyalty_alone_check(cf, conf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     ngx_http_loyalty_inherit_api(cf, prev, conf);
 
     if (conf->api == NGX_HTTP_LOYALTY_MEMBER_API && conf->member == NULL) {
@@ -440,6 +491,31 @@ ngx_http_loyalty_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* "proxy_pass" and the like, written behind an API, would answer for it */
+
+static ngx_int_t
+ngx_http_loyalty_alone_check(ngx_conf_t *cf,
+    ngx_http_loyalty_loc_conf_t *conf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (conf->api == NGX_HTTP_LOYALTY_NO_API
+        || clcf->handler == conf->handler)
+    {
+        return NGX_OK;
+    }
+
+    ngx_http_loyalty_conf_error(cf, &conf->place,
+                                "location \"%V\" would not be answered by "
+                                "this: another directive in it, such as "
+                                "\"proxy_pass\", sets another handler",
+                                &clcf->name);
+    return NGX_ERROR;
 }
 
 
@@ -488,7 +564,9 @@ ngx_http_loyalty_inherit_api(ngx_conf_t *cf,
     conf->trusted = prev->trusted;
     conf->place = prev->place;
 
-    clcf->handler = ngx_http_loyalty_api_handler(conf->api);
+    conf->handler = prev->handler;
+
+    clcf->handler = conf->handler;
 }
 
 

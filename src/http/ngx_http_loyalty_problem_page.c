@@ -75,7 +75,6 @@ ngx_http_loyalty_problem(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     time_t                        seconds;
     ngx_str_t                    *value, time;
-    ngx_http_core_loc_conf_t     *clcf;
     ngx_http_loyalty_loc_conf_t  *llcf;
 
     if (pcf->problem != NGX_HTTP_LOYALTY_P_NONE) {
@@ -118,20 +117,12 @@ ngx_http_loyalty_problem(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         pcf->retry_after = (ngx_uint_t) seconds;
     }
 
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-
-    if (clcf->handler != NULL) {
-        return "is in a location that has another handler already";
-    }
-
-    clcf->handler = ngx_http_loyalty_page;
-
     /* what is refused costs no lookup */
 
     llcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_loyalty_module);
-    llcf->api = NGX_HTTP_LOYALTY_PROBLEM;
 
-    return NGX_CONF_OK;
+    return ngx_http_loyalty_serve(cf, llcf, NGX_HTTP_LOYALTY_PROBLEM,
+                                  ngx_http_loyalty_page);
 }
 
 
