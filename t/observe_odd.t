@@ -173,7 +173,11 @@ sub odd {
     settle();
 
     my $log = logged();
-    is_deeply([@{$log}[$have .. $#$log]], \@want, "$what: the log");
+    my @new = @{$log}[$have .. $#$log];
+
+    # which 4xx it is differs from one nginx to the next
+    is_deeply([map { int $_ / 100 } @new], [map { int $_ / 100 } @want],
+              "$what: the log has @new");
     $have = @$log;
     is(points('all'), $have, "$what: counts as it does");
 
