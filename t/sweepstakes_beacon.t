@@ -12,8 +12,8 @@ use FindBin;
 use lib "$FindBin::Bin/lib", "$FindBin::Bin/../bin/lib",
         "$FindBin::Bin/../tests/verify";
 
-use File::Temp ();
 use Loyalty::CA;
+use Loyalty::Clock;
 use Loyalty::Fairness qw(T H HMAC u16 u32 u64 lp round_at round_time leaf
                          pick entries);
 use Loyalty::FakeRelay;
@@ -40,39 +40,9 @@ my $long_ago = 'open ' . at($open) . '; close ' . at($now - 7200) . ';';
 
 # openssl as it would have been some seconds ago
 
-my $clock = File::Temp->newdir;
+my $clock = Loyalty::Clock->new;
 
-Loyalty::Sweeps::write_file("$clock/clock.c", <<'END');
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <stdlib.h>
-#include <sys/time.h>
-#include <time.h>
-int gettimeofday(struct timeval *tv, void *tz)
-{
-    int (*real)(struct timeval *, void *) = dlsym(RTLD_NEXT, "gettimeofday");
-    int rc = real(tv, tz);
-    tv->tv_sec -= atol(getenv("BACK"));
-    return rc;
-}
-time_t time(time_t *t)
-{
-    struct timeval tv;
-    gettimeofday(&tv, NULL);
-    if (t) *t = tv.tv_sec;
-    return tv.tv_sec;
-}
-END
-
-system("gcc -shared -fPIC -o $clock/clock.so $clock/clock.c -ldl") == 0
-    or die "gcc does not compile\n";
-
-sub ago {
-    my ($seconds, $sub) = @_;
-    local $ENV{LD_PRELOAD} = "$clock/clock.so";
-    local $ENV{BACK} = $seconds;
-    return $sub->();
-}
+sub ago { return $clock->ago(@_) }
 
 my $ca = ago(86400, sub { return Loyalty::CA->new });
 

@@ -25,8 +25,7 @@ use Proof qw(command_says page_says verify_program has_blst slurp spew);
 use Test::More;
 use Time::HiRes qw(time sleep);
 
-my $clock = Loyalty::Clock->everywhere
-    or plan skip_all => Loyalty::Clock->missing;
+my $clock = Loyalty::Clock->everywhere;
 
 my $R = 14517013;
 my $close = round_time($R) / 1000 - 1803;
