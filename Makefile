@@ -38,7 +38,8 @@ help:
 	@echo "make fuzz       fuzzers, FUZZ_TIME=60 seconds each"
 	@echo "make lint       compiler warnings, style, Lua, Perl and shell"
 	@echo "make soak       100,000 observed purchases while all else fails;"
-	@echo "                soak-plays: 100,000 plays, KILLS=200 SEED="
+	@echo "                soak-plays: 100,000 plays, KILLS=200 SEED=;"
+	@echo "                soak-verify: N=400 changes of each file or campaign"
 	@echo "make replay     two years of real purchases; REPLAY='--data DIR'"
 	@echo "make bench      measurements; bench-draws: the arithmetic of draws;"
 	@echo "                bench-verify: loyalty-verify on N=1000000 records;"
@@ -151,6 +152,13 @@ soak-plays:
 	@$(MAKE) -s --no-print-directory module verify
 	@LOYALTY_SOAK=$(or $(N),100000) LOYALTY_KILLS=$(KILLS) \
 	 LOYALTY_SEED=$(SEED) perl tests/run.pl --time 3600 t/instant_kill.t
+
+soak-verify:
+	@$(DEPS) build test node
+	@$(MAKE) -s --no-print-directory verify web
+	@LOYALTY_MUTATIONS=$(or $(N),400) LOYALTY_DRAWS=$(or $(DRAWS),200) \
+	 perl tests/run.pl --time 3600 tests/verify/mutations.t \
+	     tests/verify/page_mutations.t tests/verify/differential.t
 
 replay:
 	@$(DEPS) build test
@@ -344,4 +352,5 @@ FORCE:
 
 .PHONY: all help deps module module-locked demo demo-stop verify web \
         verify-locked test asan lint bench bench-draws bench-plays bench-verify \
-        stats soak soak-plays replay fsck clean unit unit-locked fuzz fuzz-run FORCE
+        stats soak soak-plays soak-verify replay fsck clean unit unit-locked \
+        fuzz fuzz-run FORCE

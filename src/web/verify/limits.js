@@ -47,6 +47,7 @@ class Limits {
         this.view = view;
         this.limits = limits;
         this.days = new Days();
+        this.persons = new Map();
     }
 
     run(n) {
@@ -56,26 +57,37 @@ class Limits {
     entry(seq, at) {
         const { view, c } = this;
         const tickets = view.u32(at + AT.tickets);
-        const person = latin1(view.part(at + AT.person, 32));
+        const person = this.person(at);
         const isVoid = (view.bytes[at + AT.flags] & 1) !== 0;
         const day = this.day(at);
 
         for (const { period, held, most } of this.limits) {
             if (isVoid && period !== 'campaign') continue;
 
-            const key = `${periodOf(period, day)} ${person}`;
-            const before = held.get(key) ?? 0;
+            const which = periodOf(period, day);
+            let counts = held.get(which);
 
-            if (isVoid) {
-                held.set(key, Math.max(0, before - tickets));
-                continue;
-            }
+            if (!counts) held.set(which, counts = []);
 
-            held.set(key, before + tickets);
+            const before = counts[person] ?? 0;
 
-            if (before + tickets > most)
+            counts[person] = isVoid ? Math.max(0, before - tickets)
+                                    : before + tickets;
+
+            if (!isVoid && counts[person] > most)
                 c.report.fail(14, `entry ${seq} is over a limit`);
         }
+    }
+
+    /* persons are numbered as they come */
+
+    person(at) {
+        const name = latin1(this.view.part(at + AT.person, 32));
+        let n = this.persons.get(name);
+
+        if (n === undefined) this.persons.set(name, n = this.persons.size);
+
+        return n;
     }
 
     day(at) {
