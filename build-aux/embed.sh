@@ -4,9 +4,10 @@
 #     embed.sh SRC OUT
 #
 # SRC/redis/prelude.lua, SRC/draws/draws.lua, SRC/redis/engine.lua,
-# reversal.lua, request.lua, codes.lua and split.lua, SRC/games/*.lua (each game
-# in a block of its own), SRC/redis/admin.lua and the other files of SRC/draws
-# (each in a block) make OUT/loyalty.lua.  @H@ stands for the library's own name in it: the first 12 hex digits of SHA-256 of the text with
+# request.lua, codes.lua and split.lua, SRC/games/*.lua (each game in a block of
+# its own), SRC/redis/reversal.lua, admin.lua and the other files of SRC/draws
+# (each in a block: a chunk of Lua has at most 200 locals) make
+# OUT/loyalty.lua.  @H@ stands for the library's own name in it: the first 12 hex digits of SHA-256 of the text with
 # @H@ still in place, so that two versions live side by side in one Redis.
 # OUT/loyalty_library.h holds the same bytes for C.
 
@@ -23,8 +24,7 @@ trap 'rm -f "$tmp".*' EXIT
 
 # what the games stand on
 set -- "$src/redis/prelude.lua" "$src/draws/draws.lua" \
-       "$src/redis/engine.lua" "$src/redis/reversal.lua" \
-       "$src/redis/request.lua" "$src/redis/codes.lua" \
+       "$src/redis/engine.lua" "$src/redis/request.lua" "$src/redis/codes.lua" \
        "$src/redis/split.lua"
 
 for file; do
@@ -61,7 +61,9 @@ done
         fi
     done
 
-    for file in "$src"/redis/admin.lua "$src"/draws/*.lua; do
+    for file in "$src"/redis/reversal.lua "$src"/redis/admin.lua \
+                "$src"/draws/*.lua
+    do
         case $file in
         */draws.lua)
             ;;

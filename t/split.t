@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
 # "redis ... split": no call to Redis has keys of two slots, as a cluster
-# wants it; what would need a third slot is refused; and the tests of plays
-# are made again with it.
+# wants it; what would need a third slot is refused; and the tests of plays and
+# entries are made again with it.
 
 use strict;
 use warnings;
@@ -34,6 +34,8 @@ instant_win deck { open $open; close $close; draw deck blanks=20;
                    prize bag { stock 5; award plays scratch 1; } }
 instant_win when { open $open; close $close; draw moments;
                    prize hat { stock 5; } }
+sweepstakes raffle { open $open; close $close; cost points 1; free_entry on;
+                     limit 5 per day; prize trip { stock 1; } }
 END
 
 my %game = map { $_ => Loyalty::Instant->new($t, $_) } qw(scratch deck when);
@@ -49,11 +51,34 @@ for my $member (map { "m$_" } 1 .. 5) {
     }
 }
 
+sub enter {
+    my ($member, $key, $tickets) = @_;
+
+    return $t->post('/loyalty/sweepstakes/raffle/entries',
+                    { tickets => $tickets },
+                    headers => { 'X-Member' => $member,
+                                 'Idempotency-Key' => $key });
+}
+
+is(enter('m1', 'a', 2)->json->{first}, 0, 'an entry');
+is(enter('m1', 'a', 2)->json->{first}, 0, 'and once more');
+is(enter('m1', 'b', 4)->code, 'limit_reached', 'over the limit');
+is_deeply([@{ $t->post('/loyalty-admin/sweepstakes/raffle/entries',
+    join('', map { qq({"member":"m$_","tickets":$_,"id":"i$_"}\n) } 2, 3, 6, 2),
+    headers => { 'Content-Type' => 'application/x-ndjson' })->json }
+        {qw(entered tickets duplicates refused)}], [2, 5, 1, 1],
+    'an import');
+is($t->request('DELETE', '/loyalty-admin/members/m2')->status, 200, 'erased');
+is($game{scratch}->play('m2', 'again')->code, 'not_eligible',
+   'and takes part no more');
+is(enter('m2', 'again', 1)->code, 'not_eligible', 'nowhere');
+
 my @calls = $monitor->calls;
 
 cmp_ok(scalar(grep { $_->{name} =~ /^play_/ } @calls), '>=', 5 * 3 * 2 * 3,
        'three calls for each play');
-is_deeply([grep { $_->{name} eq 'play' } @calls], [], 'never one');
+is_deeply([grep { $_->{name} =~ /^(?:play|enter)\z/ } @calls], [],
+          'never one');
 is_deeply([map { "$_->{name} @{ $_->{keys} }" } grep { $_->{slots} > 1 }
            @calls], [], 'no call has keys of two slots');
 $game{$_}->sound(stock => [5]) for sort keys %game;
@@ -92,9 +117,10 @@ for my $award ('tickets s 1', 'reward r') {
 refused(4, 'redis 127.0.0.1:1 split;', '"redis" directive is duplicate');
 
 
-# ---- what holds of plays in one call ----
+# ---- what holds of one call ----
 
-my %again = (instant_play => 90, instant_parallel => 20, instant_kill => 20);
+my %again = (instant_play => 90, instant_parallel => 20, instant_kill => 20,
+             sweepstakes_entry => 90);
 
 for my $test (sort keys %again) {
     my $out = do {

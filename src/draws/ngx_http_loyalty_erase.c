@@ -11,6 +11,7 @@
 
 #include "ngx_http_loyalty_admin.h"
 #include "ngx_http_loyalty_await.h"
+#include "ngx_http_loyalty_split.h"
 
 
 #define NGX_HTTP_LOYALTY_ERASE_ARG  8192
@@ -105,8 +106,9 @@ ngx_http_loyalty_erase_ready(ngx_http_loyalty_member_ctx_t *ctx)
 
     if (ngx_http_loyalty_campaign_person(campaign, &ctx->member, person)
         != NGX_OK
-        || ngx_http_loyalty_call_key(&erase->call, "%V:gone", &campaign->tag)
-           == NGX_ERROR)
+        || ngx_http_loyalty_split_key(&erase->call, campaign, "gone",
+                                      &ctx->member)
+           != NGX_OK)
     {
         return ngx_http_loyalty_member_problem(ctx,
                                        NGX_HTTP_LOYALTY_P_INTERNAL, NULL);

@@ -286,11 +286,16 @@ ngx_http_loyalty_split_arg(ngx_http_loyalty_split_t *split, loyalty_mpw_t *w)
 
 ngx_int_t
 ngx_http_loyalty_split_key(ngx_http_loyalty_call_t *call,
-    ngx_http_loyalty_campaign_t *campaign, ngx_uint_t partition)
+    ngx_http_loyalty_campaign_t *campaign, const char *what,
+    ngx_str_t *member)
 {
-    return ngx_http_loyalty_call_key(call, "%V:o:%V:%*s",
+    ngx_uint_t  partition;
+
+    partition = loyalty_partition(member->data, member->len);
+
+    return ngx_http_loyalty_call_key(call, "%V:%s:%V:%*s",
                                      &campaign->program->tags[partition],
-                                     &campaign->rule->name,
+                                     what, &campaign->rule->name,
                                      (size_t) 2 * LOYALTY_CID, campaign->hex)
            == NGX_ERROR ? NGX_ERROR : NGX_OK;
 }

@@ -104,9 +104,13 @@ void ngx_http_loyalty_split_stop(ngx_http_loyalty_split_t *split);
 void ngx_http_loyalty_split_arg(ngx_http_loyalty_split_t *split,
     loyalty_mpw_t *w);
 
-/* one more key: the list of open reservations in the slot of partition */
+/*
+ * One more key, in the member's slot: "o", the list of reservations that are
+ * open, or "gone", who was erased after having taken part.
+ */
 ngx_int_t ngx_http_loyalty_split_key(ngx_http_loyalty_call_t *call,
-    ngx_http_loyalty_campaign_t *campaign, ngx_uint_t partition);
+    ngx_http_loyalty_campaign_t *campaign, const char *what,
+    ngx_str_t *member);
 
 /* the version that governs epoch e, or the newest one */
 ngx_http_loyalty_version_t *ngx_http_loyalty_split_version(
@@ -115,7 +119,7 @@ ngx_http_loyalty_version_t *ngx_http_loyalty_split_version(
 
 /* ---- steps.c: of a member's request ---- */
 
-#define NGX_HTTP_LOYALTY_STEPS_HELPED  32         /* others, one by one */
+#define NGX_HTTP_LOYALTY_STEPS_HELPED  100         /* others, one by one */
 
 typedef struct {
     ngx_http_loyalty_member_ctx_t    *ctx;
@@ -140,6 +144,9 @@ ngx_int_t ngx_http_loyalty_steps(ngx_http_loyalty_steps_t *steps,
    replied to the one that reserved; data NULL: no memory */
 ngx_str_t ngx_http_loyalty_steps_reply(ngx_http_loyalty_steps_t *steps,
     u_char *more, size_t len);
+
+/* what was drawn is there, and the reservation is not: logged, answered */
+ngx_int_t ngx_http_loyalty_steps_lost(ngx_http_loyalty_steps_t *steps);
 
 
 #endif /* _NGX_HTTP_LOYALTY_SPLIT_H_INCLUDED_ */

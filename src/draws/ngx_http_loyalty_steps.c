@@ -120,11 +120,32 @@ ngx_http_loyalty_steps_reply(ngx_http_loyalty_steps_t *steps, u_char *more,
 
     if (reply.data != NULL) {
         p = ngx_cpymem(reply.data, settled->data, settled->len);
-        ngx_memcpy(p, more, len);
         reply.data[0] = 'N';
+
+        if (len != 0) {
+            ngx_memcpy(p, more, len);
+        }
     }
 
     return reply;
+}
+
+
+ngx_int_t
+ngx_http_loyalty_steps_lost(ngx_http_loyalty_steps_t *steps)
+{
+    ngx_http_loyalty_member_ctx_t  *ctx;
+
+    ctx = steps->ctx;
+
+    ngx_log_error(NGX_LOG_ERR, ctx->request->connection->log, 0,
+                  "loyalty program \"%V\": Redis has lost what member \"%V\" "
+                  "reserved in %V, which the game has decided",
+                  &ctx->program->name, &ctx->member,
+                  &steps->split->campaign->rule->reason);
+
+    return ngx_http_loyalty_member_problem(ctx,
+                                   NGX_HTTP_LOYALTY_P_OUTCOME_UNKNOWN, NULL);
 }
 
 

@@ -3,16 +3,17 @@
 -- split.lua has what it shares with an entry.
 --
 -- play_reserve_@H@
---     keys:   member, overflow, feed, aliases, open ones
+--     keys:   member, overflow, feed, aliases, open ones, gone
 --     input:  t, needle, rest, member, constants, rule, why it cannot be
---             drawn ("": it can), e, R_p, degraded, { day, week, month }
+--             drawn ("": it can), e, R_p, degraded, { day, week, month },
+--             person
 --     output: "N" and a reservation; "O" and one that was made before;
 --             "K", its seq in the log, "D", hashes and record of a play that
 --             is known; "E" and a code; "Rt" as of play_@H@
 -- play_draw_@H@
---     keys:   state, log N, log N + 1, done, gone; then pools
+--     keys:   state, log N, log N + 1, done; then pools
 --     input:  t, play_id, rule, generation, N, why it cannot be drawn, e, R_p,
---             degraded, person, idx, wins, plays so far, base, width, draws
+--             degraded, person, idx, wins, base, width, draws
 --     output: "P", the play's 189 bytes in the log, and the code or nothing;
 --             "E" and a code, or "Rt": as final; another "R" as of play_@H@
 -- play_settle_@H@
@@ -23,12 +24,12 @@
 --             and the price is the member's; "G": there is no such
 --             reservation; "E" and a code
 --
--- A reservation's own values: e, R_p, degraded, idx, wins, plays so far, plays
--- that are its price.
+-- A reservation's own values: e, R_p, degraded, idx, wins, plays that are its
+-- price.
 --
 
 local function play_reserve(keys, t, needle, rest, member, constants, blob,
-                            bar, e, R, degraded, periods)
+                            bar, e, R, degraded, periods, person)
     local c, known = request(keys, t, needle, rest, member, constants)
 
     if known then
@@ -51,6 +52,10 @@ local function play_reserve(keys, t, needle, rest, member, constants, blob,
         other = 'Rt' .. fmt('%.0f', clock())
     end
 
+    if not other and st[PLAYED] == 0 and was_erased(keys[6], person) then
+        other = 'Enot_eligible'
+    end
+
     local wallet, points, plays
 
     if not other then
@@ -59,8 +64,7 @@ local function play_reserve(keys, t, needle, rest, member, constants, blob,
 
     return other or reserve_for(c, keys, slot, wallet, points,
                                 pack(needle, rest, t, e, R, degraded,
-                                     next_idx(st, e, R), st[WON], st[PLAYED],
-                                     plays))
+                                     next_idx(st, e, R), st[WON], plays))
 end
 
 
@@ -78,8 +82,7 @@ end
 
 
 local function play_draw(keys, t, id, blob, generation, first, bar, e, R,
-                         degraded, person, idx, wins, played, base, width,
-                         draws)
+                         degraded, person, idx, wins, base, width, draws)
     local known = done_about(keys[4], t, id)
 
     if known then
@@ -95,9 +98,7 @@ local function play_draw(keys, t, id, blob, generation, first, bar, e, R,
     local rule = memo[blob] or constant(blob)
     local other = bar ~= '' and 'E' .. bar
                   or halted(g, rule, t, e, R, degraded)
-                  or played == 0 and was_erased(keys[5], person)
-                     and 'Enot_eligible'
-                  or pools_empty(g, rule, keys, 6) and 'Esold_out'
+                  or pools_empty(g, rule, keys, 5) and 'Esold_out'
     local seq = g[DRAWN_RECORDS]
 
     if not other then
@@ -162,8 +163,7 @@ local function settled(c, keys, needle, rest, rule, t, record, code, periods,
         aim(c, keys, targets)
     end
 
-    local _, _, _, _, e, R, _, _, _, _, plays =
-        unpack_limit(reservation, 10, 0)
+    local _, _, _, _, e, R, _, _, _, plays = unpack_limit(reservation, 9, 0)
     local st = player(c, slot)
 
     drawn_again(record, code)

@@ -419,7 +419,9 @@ ngx_http_loyalty_play_keys(ngx_http_loyalty_member_ctx_t *ctx,
            == NGX_ERROR
         || ngx_http_loyalty_call_key(call, "%V:l:%L", tag, chunk + 1)
            == NGX_ERROR
-        || ngx_http_loyalty_call_key(call, "%V:gone", tag) == NGX_ERROR)
+        || ngx_http_loyalty_split_key(call, &play->icf->campaign, "gone",
+                                      &ctx->member)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }

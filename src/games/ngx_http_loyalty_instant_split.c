@@ -25,7 +25,6 @@ typedef struct {
     int64_t                           degraded;
     int64_t                           idx;
     int64_t                           wins;
-    int64_t                           played;
     int64_t                           seq;        /* in whose chunk it is, -1:
                                                      the next one */
     ngx_uint_t                        width;      /* ctr, from 0 */
@@ -147,8 +146,10 @@ ngx_http_loyalty_play_reserve_arg(ngx_http_loyalty_member_ctx_t *ctx,
 
     ngx_http_loyalty_call_member(call, ctx->program, &ctx->member);
 
-    if (ngx_http_loyalty_split_key(call, campaign, call->partition)
-        != NGX_OK)
+    if (ngx_http_loyalty_split_key(call, campaign, "o", &ctx->member)
+        != NGX_OK
+        || ngx_http_loyalty_split_key(call, campaign, "gone", &ctx->member)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -161,6 +162,7 @@ ngx_http_loyalty_play_reserve_arg(ngx_http_loyalty_member_ctx_t *ctx,
     loyalty_mpw_int(w, (int64_t) play->round);
     loyalty_mpw_int(w, play->degraded);
     ngx_http_loyalty_request_periods(ctx->program, play->t, w);
+    loyalty_mpw_str(w, play->person, LOYALTY_HASH);
 
     return w->failed ? NGX_ERROR : NGX_OK;
 }
@@ -334,13 +336,7 @@ ngx_http_loyalty_play_settled(ngx_http_loyalty_member_ctx_t *ctx)
         return ngx_http_loyalty_request_refused(ctx, settled, play->t);
 
     default: /* 'G' */
-        ngx_log_error(NGX_LOG_ERR, ctx->request->connection->log, 0,
-                      "loyalty program \"%V\": Redis has lost what was "
-                      "reserved for a play of member \"%V\", which is drawn "
-                      "and in the log", &ctx->program->name, &ctx->member);
-
-        return ngx_http_loyalty_member_problem(ctx,
-                                   NGX_HTTP_LOYALTY_P_OUTCOME_UNKNOWN, NULL);
+        return ngx_http_loyalty_steps_lost(&play->steps);
     }
 
     value = ngx_http_loyalty_steps_reply(&play->steps, outcome->data + 1,
@@ -387,8 +383,7 @@ ngx_http_loyalty_instant_read(ngx_http_loyalty_split_t *split,
             && loyalty_mpr_int(r, &is->round) == 0
             && loyalty_mpr_int(r, &is->degraded) == 0
             && loyalty_mpr_int(r, &is->idx) == 0
-            && loyalty_mpr_int(r, &is->wins) == 0
-            && loyalty_mpr_int(r, &is->played) == 0)
+            && loyalty_mpr_int(r, &is->wins) == 0)
            ? NGX_OK : NGX_ERROR;
 }
 
@@ -431,8 +426,7 @@ ngx_http_loyalty_instant_draw_arg(ngx_http_loyalty_split_t *split,
            == NGX_ERROR
         || ngx_http_loyalty_call_key(call, "%V:l:%L", tag, chunk + 1)
            == NGX_ERROR
-        || ngx_http_loyalty_call_key(call, "%V:d", tag) == NGX_ERROR
-        || ngx_http_loyalty_call_key(call, "%V:gone", tag) == NGX_ERROR)
+        || ngx_http_loyalty_call_key(call, "%V:d", tag) == NGX_ERROR)
     {
         return NGX_ERROR;
     }
@@ -449,7 +443,6 @@ ngx_http_loyalty_instant_draw_arg(ngx_http_loyalty_split_t *split,
     loyalty_mpw_str(w, person, LOYALTY_HASH);
     loyalty_mpw_int(w, is->idx);
     loyalty_mpw_int(w, is->wins);
-    loyalty_mpw_int(w, is->played);
 
     return ngx_http_loyalty_instant_draws(is, epoch, person, w);
 }
@@ -595,7 +588,7 @@ ngx_http_loyalty_instant_settle_arg(ngx_http_loyalty_split_t *split,
     ngx_http_loyalty_call_member(call, split->campaign->program,
                                  &split->member);
 
-    if (ngx_http_loyalty_split_key(call, split->campaign, call->partition)
+    if (ngx_http_loyalty_split_key(call, split->campaign, "o", &split->member)
         != NGX_OK)
     {
         return NGX_ERROR;

@@ -252,13 +252,6 @@ ngx_http_loyalty_sweepstakes_init(ngx_conf_t *cf,
 
     campaign = rule->conf;
 
-    if (program->split) {
-        ngx_http_loyalty_conf_error(cf, &rule->place,
-                                    "sweepstakes are not supported with "
-                                    "\"redis ... split\" in this version");
-        return NGX_ERROR;
-    }
-
     if (ngx_http_loyalty_campaign_init(cf, program, rule) != NGX_OK
         || ngx_http_loyalty_sweepstakes_check(cf, campaign) != NGX_OK)
     {

@@ -12,6 +12,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_loyalty_draws.h"
+#include "ngx_http_loyalty_split.h"
 
 
 #define NGX_HTTP_LOYALTY_POSITIONS        10000   /* winners and alternates */
@@ -223,6 +224,33 @@ ngx_int_t ngx_http_loyalty_entry_target(
  */
 ngx_int_t ngx_http_loyalty_entry_retry(ngx_http_loyalty_campaign_t *campaign,
     ngx_str_t *value);
+
+/* ---- sweepstakes_split.c ---- */
+
+extern ngx_http_loyalty_split_room_t  ngx_http_loyalty_sweepstakes_room;
+
+/* an entry in three steps; what is in ctx->data begins with it */
+
+typedef struct {
+    ngx_http_loyalty_steps_t          steps;
+    ngx_http_loyalty_campaign_t      *campaign;
+    ngx_http_loyalty_idempotency_t   *idempotency;
+    u_char                           *needle;
+    u_char                           *salt;       /* LOYALTY_SALT bytes */
+    ngx_str_t                        *id;         /* what it is committed to */
+    int64_t                           now;
+    int64_t                           tickets;
+    ngx_uint_t                        method;
+    ngx_http_loyalty_member_reply_pt  reply;      /* of one in a single step */
+    ngx_http_loyalty_member_start_pt  again;      /* send it anew */
+} ngx_http_loyalty_enter_t;
+
+ngx_int_t ngx_http_loyalty_enter_reserve(ngx_http_loyalty_member_ctx_t *ctx);
+
+/* goes on with a reservation, "N" or "O" in front of it */
+ngx_int_t ngx_http_loyalty_enter_steps(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_str_t *value);
+
 
 ngx_int_t ngx_http_loyalty_sweepstakes_target(
     ngx_http_loyalty_program_t *program, ngx_http_loyalty_rule_t *rule,

@@ -16,10 +16,13 @@
 
 
 #define NGX_HTTP_LOYALTY_ENTRY_ARG  8192          /* beside the rule's blob */
+#define NGX_HTTP_LOYALTY_SALE_KEYS  3             /* the game's: no member's
+                                                     go before them */
 
 
 typedef struct {
-    ngx_http_loyalty_await_t     await;
+    ngx_http_loyalty_enter_t        enter;        /* first */
+    ngx_http_loyalty_await_t        await;
     ngx_http_loyalty_campaign_t    *campaign;
     ngx_http_loyalty_idempotency_t  idempotency;
     int64_t                         now;
@@ -47,6 +50,7 @@ static ngx_int_t ngx_http_loyalty_entry_ready(
     ngx_http_loyalty_member_ctx_t *ctx);
 static ngx_int_t ngx_http_loyalty_entry_send(
     ngx_http_loyalty_member_ctx_t *ctx);
+static void ngx_http_loyalty_entry_enter(ngx_http_loyalty_entry_ctx_t *ectx);
 static ngx_int_t ngx_http_loyalty_entry_reply(
     ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
 static ngx_int_t ngx_http_loyalty_entry_refused(
@@ -217,6 +221,12 @@ ngx_http_loyalty_entry_send(ngx_http_loyalty_member_ctx_t *ctx)
 
     ectx->now = (int64_t) tp->sec * 1000 + tp->msec;
 
+    ngx_http_loyalty_entry_enter(ectx);
+
+    if (ctx->program->split) {
+        return ngx_http_loyalty_enter_reserve(ctx);
+    }
+
     size = NGX_HTTP_LOYALTY_ENTRY_ARG + ectx->campaign->rule->blob.len
            + ctx->program->constants.len;
 
@@ -253,6 +263,28 @@ ngx_http_loyalty_entry_send(ngx_http_loyalty_member_ctx_t *ctx)
 }
 
 
+/* the same in three steps, or for what is found open */
+
+static void
+ngx_http_loyalty_entry_enter(ngx_http_loyalty_entry_ctx_t *ectx)
+{
+    ngx_http_loyalty_enter_t  *enter;
+
+    enter = &ectx->enter;
+
+    enter->campaign = ectx->campaign;
+    enter->idempotency = &ectx->idempotency;
+    enter->needle = ectx->needle;
+    enter->salt = ectx->salt;
+    enter->id = &ectx->idempotency.key;
+    enter->now = ectx->now;
+    enter->tickets = ectx->tickets;
+    enter->method = ectx->method;
+    enter->reply = ngx_http_loyalty_entry_reply;
+    enter->again = ngx_http_loyalty_entry_send;
+}
+
+
 static ngx_int_t
 ngx_http_loyalty_entry_reply(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_http_loyalty_reply_t *reply)
@@ -264,10 +296,15 @@ ngx_http_loyalty_entry_reply(ngx_http_loyalty_member_ctx_t *ctx,
 
     ectx = ctx->data;
 
-    if (reply->n == 1 && !reply->array && reply->values[0].len > 1
-        && reply->values[0].data[0] == 'E')
-    {
-        return ngx_http_loyalty_entry_refused(ctx, &reply->values[0]);
+    if (reply->n == 1 && !reply->array && reply->values[0].len > 1) {
+
+        if (reply->values[0].data[0] == 'E') {
+            return ngx_http_loyalty_entry_refused(ctx, &reply->values[0]);
+        }
+
+        if (reply->values[0].data[0] == 'O') {
+            return ngx_http_loyalty_enter_steps(ctx, &reply->values[0]);
+        }
     }
 
     ngx_http_loyalty_out_pool(&out, ctx->request->pool, 1024);
@@ -553,8 +590,9 @@ ngx_http_loyalty_entry_target(ngx_http_loyalty_campaign_t *campaign,
         || ngx_http_loyalty_call_key(call, "%V:e:%L", &campaign->tag,
                                      chunk + 1)
            == NGX_ERROR
-        || ngx_http_loyalty_call_key(call, "%V:gone", &campaign->tag)
-           == NGX_ERROR)
+        || (call->nkeys > NGX_HTTP_LOYALTY_SALE_KEYS
+            && ngx_http_loyalty_split_key(call, campaign, "gone", member)
+               != NGX_OK))
     {
         return NGX_ERROR;
     }

@@ -27,7 +27,8 @@ typedef struct {
 
 
 typedef struct {
-    ngx_http_loyalty_await_t       await;   /* first */
+    ngx_http_loyalty_enter_t          enter;      /* first */
+    ngx_http_loyalty_await_t          await;
     ngx_http_loyalty_campaign_t      *campaign;
     u_char                           *pos;        /* in the body */
     ngx_uint_t                        line;
@@ -67,6 +68,7 @@ static ngx_int_t ngx_http_loyalty_import_begin(
     ngx_http_loyalty_member_ctx_t *ctx);
 static ngx_int_t ngx_http_loyalty_import_send(
     ngx_http_loyalty_member_ctx_t *ctx);
+static void ngx_http_loyalty_import_enter(ngx_http_loyalty_import_ctx_t *in);
 static ngx_int_t ngx_http_loyalty_import_reply(
     ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
 static ngx_int_t ngx_http_loyalty_import_error(
@@ -335,6 +337,12 @@ ngx_http_loyalty_import_send(ngx_http_loyalty_member_ctx_t *ctx)
     tp = ngx_timeofday();
     in->now = (int64_t) tp->sec * 1000 + tp->msec;
 
+    ngx_http_loyalty_import_enter(in);
+
+    if (ctx->program->split) {
+        return ngx_http_loyalty_enter_reserve(ctx);
+    }
+
     loyalty_mpw_init(&w, in->buf, in->size);
 
     ngx_http_loyalty_call_member(&in->call, ctx->program, &ctx->member);
@@ -358,6 +366,28 @@ ngx_http_loyalty_import_send(ngx_http_loyalty_member_ctx_t *ctx)
     return ngx_http_loyalty_member_call(ctx, NGX_HTTP_LOYALTY_FN_ENTER,
                                         in->call.nkeys, in->call.keys, &arg,
                                         ngx_http_loyalty_import_reply);
+}
+
+
+/* the same in three steps, or for what is found open */
+
+static void
+ngx_http_loyalty_import_enter(ngx_http_loyalty_import_ctx_t *in)
+{
+    ngx_http_loyalty_enter_t  *enter;
+
+    enter = &in->enter;
+
+    enter->campaign = in->campaign;
+    enter->idempotency = &in->idempotency;
+    enter->needle = in->needle;
+    enter->salt = in->salt;
+    enter->id = &in->id;
+    enter->now = in->now;
+    enter->tickets = in->n;
+    enter->method = LOYALTY_IMPORT;
+    enter->reply = ngx_http_loyalty_import_reply;
+    enter->again = ngx_http_loyalty_import_send;
 }
 
 
@@ -385,6 +415,9 @@ ngx_http_loyalty_import_reply(ngx_http_loyalty_member_ctx_t *ctx,
     case 'D':
         in->duplicates++;
         break;
+
+    case 'O':
+        return ngx_http_loyalty_enter_steps(ctx, value);
 
     default: /* 'E' */
         return ngx_http_loyalty_import_error(ctx, value);

@@ -8,7 +8,8 @@
 --             state, entries N, entries N + 1, gone
 --     input:  now, needle, rest, member, constants, target, tickets, method,
 --             id (what entry_commit commits to; "" for the record's own id)
---     output: "N" or "D", hashes, record; or "E" and a code
+--     output: "N" or "D", hashes, record; "O" and a reservation that is open;
+--             or "E" and a code
 --
 -- A target is { hash, index of its first key, rule, person, entry_commit,
 -- entry salt, N, { day, week, month }, generation, 1 where the member may be
@@ -65,12 +66,19 @@ local function game_of(c, t)
 end
 
 
--- why nobody enters now, or nil
+-- why nobody enters now, or nil: by the clock, and by the game
+
+local function outside(rule, now)
+    return now < rule[3] and 'not_open' or now >= rule[4] and 'closed' or nil
+end
+
 
 local function shut(g, rule, now)
-    if now < rule[3] then
-        return 'not_open'
-    elseif now >= rule[4] or g[PHASE] ~= OPEN then
+    local why = outside(rule, now)
+
+    if why then
+        return why
+    elseif g[PHASE] ~= OPEN then
         return 'closed'
     elseif g[DRAWN_PAUSED] ~= 0 then
         return 'paused'
@@ -139,39 +147,61 @@ local function barred(c, t, st)
 end
 
 
--- the limit that n more tickets would pass: its unit, or nil
+-- the limit of the member's that n more tickets would pass: its unit, or nil
 
-local function reserve(st, g, t, n)
-    if g[SOLD] + n >= MOST or #st[8] >= 16 * ENTRIES then
+local function reserve(st, limits, n, periods)
+    if #st[8] >= 16 * ENTRIES then
         return 0
     end
 
-    local left, unit = allowed(st, 1, t.rule[7], t[8])
+    local left, unit = allowed(st, 1, limits, periods)
 
     return left and left < n and unit or nil
 end
 
 
--- Tickets that nothing forbids: the record in the game, the range in the
--- member's state, and the entry of the record that the member gets.  Returns
--- the record's seq.
+-- the game's own limit
 
-local function enter(c, t, g, slot, st, n, method, id)
+local function full(g, n)
+    return g[SOLD] + n >= MOST
+end
+
+
+-- Tickets of the game: their record, its seq and the first of them; or nil.
+
+local function sell(c, t, g, n, method)
     local first = g[SOLD]
     local seq = book(c, t, g, first, n, t[5], method, 0)
 
-    if not seq then
-        return
+    if seq then
+        g[SOLD] = first + n
     end
 
-    g[SOLD] = first + n
-    count_up(st, 1, t[8], n)
+    return seq, first
+end
+
+
+-- and as the member's: the range in the state, an entry of the record
+
+local function settle(c, slot, st, seq, first, n, method, salt, id, periods)
+    count_up(st, 1, periods, n)
     st[8] = st[8] .. spack('>I6I6I4', seq, first, n)
 
     local e, i = c.entries, c.n
     e[i + 1], e[i + 2], e[i + 3], e[i + 4] = 15, slot, seq, first
-    e[i + 5], e[i + 6], e[i + 7], e[i + 8] = n, method, t[6], id
+    e[i + 5], e[i + 6], e[i + 7], e[i + 8] = n, method, salt, id
     c.n = i + 8
+end
+
+
+-- tickets that nothing forbids; returns the record's seq
+
+local function enter(c, t, g, slot, st, n, method, id)
+    local seq, first = sell(c, t, g, n, method)
+
+    if seq then
+        settle(c, slot, st, seq, first, n, method, t[6], id, t[8])
+    end
 
     return seq
 end
@@ -213,7 +243,8 @@ granting[TICKETS] = function(c, h, n)
 
     if st then
         why = barred(c, t, st) and 'not_eligible'
-              or reserve(st, g, t, n) and 'limit_reached'
+              or (full(g, n) or reserve(st, t.rule[7], n, t[8]))
+                 and 'limit_reached'
     end
 
     if why then
@@ -309,12 +340,17 @@ local function ask(keys, now, needle, rest, member, constants, t, n, method,
 
     local slot = slot_of(c, t[1])
     local st = entered(c, slot)
+    local under = reserved(c, slot)
+
+    if under then
+        return 'O' .. under
+    end
 
     if barred(c, t, st) then
         return 'Enot_eligible'
     end
 
-    local unit = reserve(st, g, t, n)
+    local unit = full(g, n) and 0 or reserve(st, rule[7], n, t[8])
 
     if unit then
         return 'Elimit_reached:' .. unit

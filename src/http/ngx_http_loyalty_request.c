@@ -57,6 +57,9 @@ static const ngx_http_loyalty_refusal_t  ngx_http_loyalty_refusals[] = {
       NGX_HTTP_LOYALTY_P_BEACON_UNAVAILABLE,
       ngx_string("nothing was charged") },
 
+    { ngx_string("busy"), NGX_HTTP_LOYALTY_P_BUSY,
+      ngx_string("nothing was charged") },
+
     { ngx_string("rules_changed"), NGX_HTTP_LOYALTY_P_RULES_CHANGED,
       ngx_null_string },
 

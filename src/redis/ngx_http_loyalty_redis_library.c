@@ -80,7 +80,10 @@ const ngx_http_loyalty_function_t  ngx_http_loyalty_functions[] = {
     ngx_http_loyalty_function("forget", NGX_HTTP_LOYALTY_WRITES),
     ngx_http_loyalty_function("play_reserve", NGX_HTTP_LOYALTY_WRITES),
     ngx_http_loyalty_function("play_draw", NGX_HTTP_LOYALTY_WRITES),
-    ngx_http_loyalty_function("play_settle", NGX_HTTP_LOYALTY_WRITES)
+    ngx_http_loyalty_function("play_settle", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("enter_reserve", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("enter_draw", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("enter_settle", NGX_HTTP_LOYALTY_WRITES)
 };
 
 

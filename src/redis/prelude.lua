@@ -4,7 +4,7 @@
 -- docs/internals.md describes the bytes.
 --
 -- The library is one chunk: this file, then each game in a block of its
--- own, then engine.lua and reversal.lua.  A game registers its transitions
+-- own; build-aux/embed.sh has the order.  A game registers its transitions
 -- here and never names another game.
 --
 -- Nothing of string, math, table, bit, struct or cmsgpack exists while the

@@ -1,7 +1,7 @@
 --
 -- What plays, entries and redemptions have in common: what a member asks
 -- for is remembered by its key, and has a price.  This file follows
--- reversal.lua, and the games follow it.
+-- engine.lua, and the games follow it.
 --
 -- A request's record is that of an event: its needle is a kind and 16 bytes
 -- in place of an id, its type is the slot of the game that it is about.

@@ -402,7 +402,7 @@ sub _at_once {
 
     return $engine->call('play', [
         $engine->keys_of($p->{member}), $self->_chunks($p),
-        "$self->{tag}:gone", @{ $p->{keys} // [] },
+        $self->gone($p->{member}), @{ $p->{keys} // [] },
     ], [
         $p->{t}, \("\x11\x01" . $p->{id}),
         $engine->rest($p->{t}, $p->{fp} // ''), \$p->{member},
@@ -422,21 +422,26 @@ sub reserve_step {
     my $engine = $self->{engine};
 
     return $engine->call('play_reserve',
-        [$engine->keys_of($p->{member}), $self->open_ones($p->{member})],
+        [$engine->keys_of($p->{member}), $self->open_ones($p->{member}),
+         $self->gone($p->{member})],
         [$p->{t}, \("\x11\x01" . $p->{id}),
          $engine->rest($p->{t}, $p->{fp} // ''), \$p->{member},
          $engine->constants, $self->blob, \($p->{bar} // ''), $p->{e},
-         $p->{round}, $p->{degraded} // 0, $p->{periods}]);
+         $p->{round}, $p->{degraded} // 0, $p->{periods}, \$p->{person}]);
 }
 
 
-# the list of reservations that are open, in the member's slot
+# in the member's slot: the list of reservations that are open, and the set of
+# those who were erased
 
-sub open_ones {
-    my ($self, $member) = @_;
+sub open_ones { return $_[0]->_of_member('o', $_[1]) }
+sub gone { return $_[0]->_of_member('gone', $_[1]) }
+
+sub _of_member {
+    my ($self, $what, $member) = @_;
     my ($tag) = ($self->{engine}->keys_of($member))[0] =~ /^(\{.*?\})/;
 
-    return "$tag:o:$self->{name}:" . unpack 'H*', $self->{cid};
+    return "$tag:$what:$self->{name}:" . unpack 'H*', $self->{cid};
 }
 
 
@@ -444,8 +449,8 @@ sub reservation {
     my ($bytes) = @_;
     my %r;
 
-    @r{qw(needle rest t e round degraded idx wins played plays)}
-        = map { Engine::decode(\$bytes) } 1 .. 10;
+    @r{qw(needle rest t e round degraded idx wins plays)}
+        = map { Engine::decode(\$bytes) } 1 .. 9;
 
     return \%r;
 }
@@ -455,12 +460,11 @@ sub draw_step {
     my ($self, $p, $r) = @_;
 
     return $self->{engine}->call('play_draw',
-        [$self->_chunks($p), "$self->{tag}:d", "$self->{tag}:gone",
-         @{ $p->{keys} // [] }],
+        [$self->_chunks($p), "$self->{tag}:d", @{ $p->{keys} // [] }],
         [$r->{t}, \substr($r->{needle}, 2), $self->blob,
          $self->{generation}, int($p->{seq} / 4096), \($p->{busy} // ''),
          $r->{e}, $r->{round}, $r->{degraded}, \$p->{person}, $r->{idx},
-         $r->{wins}, $r->{played}, $self->_u($p)]);
+         $r->{wins}, $self->_u($p)]);
 }
 
 
