@@ -21,7 +21,7 @@ use Loyalty::Fairness qw(round_at round_time entries);
 use Loyalty::Sweeps;
 use Loyalty::Test;
 use POSIX qw(strftime);
-use Proof qw(command_says page_says verify_program has_blst slurp spew);
+use Proof qw(cosign vkey witness command_says page_says verify_program has_blst slurp spew);
 use Test::More;
 use Time::HiRes qw(time sleep);
 
@@ -139,6 +139,16 @@ is($s->file('picks'), undef, 'nothing is drawn');
 Loyalty::Sweeps::write_file($t->dir . '/saved',
                             $s->file('manifest') . $s->file('close'));
 
+# or a witness has cosigned it
+
+my $witness = witness('witness.example');
+my $line = cosign($witness, 'close', 0, $s->file('close'), time * 1000);
+
+spew($t->dir . '/witness', vkey($witness, 4));
+$r = $s->admin('cosignature', { key => vkey($witness, 4) =~ s/\n//r,
+    cosignature => $line =~ s/^close 0 /\x{2014} /r =~ s/\n//r });
+is($r->status, 200, 'a witness has seen the close') or diag $r->body;
+
 clock(round_time($R) / 1000 - 60);
 sleep 1.5;
 is($s->show->{state}, 'waiting', 'a minute before the round');
@@ -222,15 +232,23 @@ like($got->{text}, has_blst() ? qr/^PASS/m : qr/^INCOMPLETE/m, 'the verdict');
 is(command(@options[2 .. 5])->{V04}, 'INCOMPLETE', 'with no certificate');
 is(command(@options[0, 1, 4, 5])->{V04}, 'INCOMPLETE', 'with no saved note');
 
+my @witness = (@options[0, 1, 4, 5], '--witness', $t->dir . '/witness');
+my $seen = command(@witness);
+is($seen->{status}, $got->{status}, 'with a witness in place of a saved note')
+    or diag $seen->{text};
+
 my $page = -f Proof::build() . '/verify-node.mjs';
 
 SKIP: {
-    skip 'the page has not been built (make web)', 3 if !$page;
+    skip 'the page has not been built (make web)', 4 if !$page;
 
     my $said = page_says(@options, $dir);
 
     is($said->{status}, 0, 'the page: PASS') or diag $said->{text};
     is(() = $said->{text} =~ /^V\d\d PASS /mg, 19, 'all nineteen');
+
+    $said = page_says(@witness, $dir);
+    is($said->{status}, 0, 'with a witness, too') or diag $said->{text};
 
     $said = page_says(@options[2 .. 5], $dir);
     is($said->{V04}, 'INCOMPLETE', 'with no certificate');
