@@ -404,13 +404,18 @@ end
 -- most, ... }, unit 0 for ever, else 1 to 3; periods[unit] is the number of
 -- the period now.  A state keeps its counts as { ever, day, in it, week, in
 -- it, month, in it } from index i on.
+--
+-- The clocks of two nodes are not the same, and one may still be in the period
+-- before.  What was counted then is forgotten, so that nothing is left of it.
 
 local function counted(st, i, unit, periods)
     if unit == 0 then
         return st[i] or 0
     end
 
-    return st[i + 2 * unit - 1] == periods[unit] and st[i + 2 * unit] or 0
+    local ahead = (st[i + 2 * unit - 1] or 0) - periods[unit]
+
+    return ahead == 0 and st[i + 2 * unit] or ahead == 1 and 2 ^ 53 or 0
 end
 
 
@@ -434,8 +439,14 @@ end
 
 local function count_up(st, i, periods, k)
     for unit = 1, 3 do
-        local n = counted(st, i, unit, periods)
-        st[i + 2 * unit - 1], st[i + 2 * unit] = periods[unit] or 0, n + k
+        local at = i + 2 * unit - 1
+        local ahead = (st[at] or 0) - periods[unit]
+
+        if ahead ~= 0 and ahead ~= 1 then
+            st[at], st[at + 1] = periods[unit], 0
+        end
+
+        st[at + 1] = (st[at + 1] or 0) + k
     end
 
     st[i] = (st[i] or 0) + k

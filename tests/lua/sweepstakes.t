@@ -205,6 +205,32 @@ $l->at($l->{open} + 14 * $day);
 is($l->enter('a', tickets => 2)->{code}, 'limit_reached:0', '6 in all');
 ok(!$l->enter('a', tickets => 1)->{code}, 'the last one');
 
+# two nodes at midnight, the second one's clock is a moment behind
+
+{
+    my $late = Raffle->new(limits => [1, 3]);
+    my $midnight = $late->{open} + $day - $late->{open} % $day;
+
+    $late->{close} = $late->{open} + 60 * $day;
+    $late->at($midnight - 2000);
+    ok(!$late->enter('a', tickets => 3)->{code}, 'all of a day');
+    $late->at($midnight);
+    ok(!$late->enter('a')->{code}, 'one of the next');
+    $late->at($midnight - 1);
+    is($late->enter('a')->{code}, 'limit_reached:1',
+       'none of the day before, which is forgotten');
+    ok(!$late->enter('b')->{code}, 'others have theirs');
+    $late->at($midnight + 1);
+    ok(!$late->enter('a', tickets => 2)->{code}, 'two more of the next');
+    is($late->enter('a')->{code}, 'limit_reached:1', 'and that is all');
+
+    # a clock that was set back by days begins anew
+
+    $late->at($midnight - 3 * $day);
+    $late->{open} = $midnight - 4 * $day;
+    ok(!$late->enter('a', tickets => 3)->{code}, 'long before');
+}
+
 # eligible
 
 my $el = Raffle->new(eligible => [[2, \'WPTS', 5, 100]]);
