@@ -196,7 +196,7 @@ $t->write_file('secret', 'main:' . 'a5' x 32 . "\n");
 $t->reload(wait => 1);
 $r = $s->enter('cy', { tickets => 1, free => $true });
 is($r->status, 503, 'another secret') or diag $r->body;
-is($s->show('cy')->{status}, 503, 'nobody is told anything');
+is($s->show('cy')->{stopped}, 'rules_changed', 'which is told');
 like($t->log, qr/\[emerg\].*spring/, 'it is an [emerg]');
 $t->allow(qr/\[emerg\].*spring/);
 

@@ -6,6 +6,9 @@
 
 
 static ngx_int_t ngx_http_loyalty_await_ask(void *data);
+static ngx_int_t ngx_http_loyalty_await_stopped(
+    ngx_http_loyalty_await_t *await, ngx_http_loyalty_problem_e problem,
+    ngx_str_t *detail);
 static void ngx_http_loyalty_await_over(void *data);
 static void ngx_http_loyalty_await_cleanup(void *data);
 
@@ -72,20 +75,36 @@ ngx_http_loyalty_await_ask(void *data)
         detail.data = (u_char *) unsafe;
         detail.len = ngx_strlen(unsafe);
 
-        return ngx_http_loyalty_member_problem(ctx,
+        return ngx_http_loyalty_await_stopped(await,
                                  NGX_HTTP_LOYALTY_P_UNSAFE_STORE, &detail);
     }
 
     if (rc == NGX_DECLINED) {
-        return ngx_http_loyalty_member_problem(ctx, problem, &detail);
+        return ngx_http_loyalty_await_stopped(await, problem, &detail);
     }
 
     if (await->waits++) {
-        return ngx_http_loyalty_member_problem(ctx,
-                                    NGX_HTTP_LOYALTY_P_UNAVAILABLE, NULL);
+        return ngx_http_loyalty_await_stopped(await,
+                                    NGX_HTTP_LOYALTY_P_UNAVAILABLE, &detail);
     }
 
     return NGX_BUSY;
+}
+
+
+/* who only looks goes on: what Redis knows is no secret of this node's */
+
+static ngx_int_t
+ngx_http_loyalty_await_stopped(ngx_http_loyalty_await_t *await,
+    ngx_http_loyalty_problem_e problem, ngx_str_t *detail)
+{
+    if (await->shows && await->campaign->run != NULL) {
+        await->stopped = problem;
+        return await->next(await->ctx);
+    }
+
+    return ngx_http_loyalty_member_problem(await->ctx, problem,
+                                           detail->len ? detail : NULL);
 }
 
 

@@ -21,6 +21,10 @@ typedef struct {
     ngx_http_loyalty_waiter_t         waiter;
     ngx_uint_t                        waits;
     ngx_uint_t                        tries;      /* the caller's own count */
+    ngx_uint_t                        shows;      /* next() also where the
+                                                     campaign is stopped */
+    ngx_http_loyalty_problem_e        stopped;    /* why it is, then; else
+                                                     NGX_HTTP_LOYALTY_P_NONE */
 } ngx_http_loyalty_await_t;
 
 

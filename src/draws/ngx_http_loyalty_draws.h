@@ -286,8 +286,14 @@ int64_t ngx_http_loyalty_campaign_generation(
 void ngx_http_loyalty_campaign_refresh(ngx_http_loyalty_campaign_t *campaign);
 
 
+/* whether the campaign's secret is known: pseudonyms can be made, although it
+   may be stopped for another reason */
+ngx_uint_t ngx_http_loyalty_campaign_known(
+    ngx_http_loyalty_campaign_t *campaign);
+
+
 /*
- * Everything below needs NGX_OK of _campaign_ready().
+ * Everything below needs NGX_OK of _campaign_ready(), or what is said of it.
  */
 
 /* a version as it was registered */
@@ -308,7 +314,8 @@ typedef struct {
                                                      version's node left it */
 } ngx_http_loyalty_version_t;
 
-/* the newest one: in a sweepstakes the one that holds */
+/* the newest one: in a sweepstakes the one that holds; NULL: the campaign is
+   not ready, and this worker has not heard of any */
 ngx_http_loyalty_version_t *ngx_http_loyalty_campaign_version(
     ngx_http_loyalty_campaign_t *campaign);
 

@@ -355,6 +355,9 @@ void ngx_http_loyalty_manifest_settle(ngx_http_loyalty_run_t *run);
 
 /* ---- register.c ---- */
 
+/* why its prizes cannot follow those of the version before, or NULL */
+const char *ngx_http_loyalty_register_prizes(ngx_http_loyalty_run_t *run);
+
 /* registers the configuration's version, then asks again; NGX_ERROR: it
    cannot be made */
 ngx_int_t ngx_http_loyalty_register(ngx_http_loyalty_run_t *run,

@@ -21,6 +21,8 @@ static ngx_int_t ngx_http_loyalty_manifest_new(ngx_http_loyalty_run_t *run,
     ngx_uint_t n, ngx_str_t *text, ngx_http_loyalty_version_t **versionp);
 static ngx_int_t ngx_http_loyalty_manifest_rows(ngx_http_loyalty_run_t *run,
     ngx_http_loyalty_version_t *version, ngx_str_t *table);
+static ngx_int_t ngx_http_loyalty_manifest_key(ngx_http_loyalty_run_t *run,
+    ngx_str_t *id);
 
 static ngx_int_t ngx_http_loyalty_manifest_chains(
     ngx_http_loyalty_run_t *run);
@@ -29,8 +31,6 @@ static ngx_int_t ngx_http_loyalty_manifest_make(ngx_http_loyalty_run_t *run,
 static ngx_int_t ngx_http_loyalty_manifest_same(ngx_http_loyalty_run_t *run,
     const loyalty_manifest_t *m, const loyalty_manifest_t *known,
     ngx_uint_t next);
-static const char *ngx_http_loyalty_manifest_prizes(
-    ngx_http_loyalty_run_t *run);
 
 
 void
@@ -82,6 +82,10 @@ ngx_http_loyalty_manifest_known(ngx_http_loyalty_run_t *run,
         default:
             goto failed;
         }
+    }
+
+    if (ngx_http_loyalty_manifest_key(run, &reply->values[3]) != NGX_OK) {
+        return;
     }
 
     if (run->versions.nelts > n) {
@@ -136,7 +140,8 @@ ngx_http_loyalty_manifest_head(ngx_http_loyalty_run_t *run, ngx_str_t *value)
 }
 
 
-/* NGX_DECLINED: it is settled */
+/* NGX_DECLINED: it is settled; a secret that is not there is told later, when
+   what is published is known */
 
 static ngx_int_t
 ngx_http_loyalty_manifest_secret(ngx_http_loyalty_run_t *run,
@@ -175,10 +180,7 @@ ngx_http_loyalty_manifest_secret(ngx_http_loyalty_run_t *run,
     }
 
     if (i == secrets->n) {
-        ngx_http_loyalty_run_settle(run, NGX_HTTP_LOYALTY_RUN_SECRET,
-                                    "it began with the secret \"%V\", which "
-                                    "is not in the secret_file", id);
-        return NGX_DECLINED;
+        return NGX_OK;
     }
 
     rc = NGX_ERROR;
@@ -278,15 +280,6 @@ ngx_http_loyalty_manifest_new(ngx_http_loyalty_run_t *run, ngx_uint_t n,
         return NGX_DECLINED;
     }
 
-    if (!loyalty_equal(m.kp_commit, run->kp_commit, LOYALTY_HASH)) {
-        ngx_http_loyalty_run_settle(run, NGX_HTTP_LOYALTY_RUN_SECRET,
-                                    "the secret \"%*s\" is not the one that "
-                                    "it began with", run->secret->len,
-                                    run->secret->id);
-        run->known = 0;
-        return NGX_DECLINED;
-    }
-
     if (run->pool == NULL) {
         run->pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, run->log);
 
@@ -356,6 +349,40 @@ ngx_http_loyalty_manifest_rows(ngx_http_loyalty_run_t *run,
     }
 
     version->nrows = n;
+
+    return NGX_OK;
+}
+
+
+/* the secret is the one that all versions were made with, or it is settled */
+
+static ngx_int_t
+ngx_http_loyalty_manifest_key(ngx_http_loyalty_run_t *run, ngx_str_t *id)
+{
+    ngx_uint_t                    i;
+    ngx_http_loyalty_version_t  **version;
+
+    if (!run->known) {
+        ngx_http_loyalty_run_settle(run, NGX_HTTP_LOYALTY_RUN_SECRET,
+                                    "it began with the secret \"%V\", which "
+                                    "is not in the secret_file", id);
+        return NGX_DECLINED;
+    }
+
+    version = run->versions.elts;
+
+    for (i = 0; i < run->versions.nelts; i++) {
+
+        if (!loyalty_equal(version[i]->manifest.kp_commit, run->kp_commit,
+                           LOYALTY_HASH))
+        {
+            run->known = 0;
+            ngx_http_loyalty_run_settle(run, NGX_HTTP_LOYALTY_RUN_SECRET,
+                                        "the secret \"%V\" is not the one "
+                                        "that it began with", id);
+            return NGX_DECLINED;
+        }
+    }
 
     return NGX_OK;
 }
@@ -435,7 +462,7 @@ ngx_http_loyalty_manifest_settle(ngx_http_loyalty_run_t *run)
             return;
         }
 
-        error = ngx_http_loyalty_manifest_prizes(run);
+        error = ngx_http_loyalty_register_prizes(run);
 
         if (error != NULL) {
             ngx_http_loyalty_run_settle(run, NGX_HTTP_LOYALTY_RUN_CHANGED,
@@ -651,47 +678,4 @@ ngx_http_loyalty_manifest_same(ngx_http_loyalty_run_t *run,
                                 text, known->version + 1);
 
     return NGX_DECLINED;
-}
-
-
-/* units that are placed stay: with moments a stock only grows */
-
-static const char *
-ngx_http_loyalty_manifest_prizes(ngx_http_loyalty_run_t *run)
-{
-    ngx_uint_t                    i, n;
-    loyalty_prize_t              *row, *known;
-    ngx_http_loyalty_version_t   *last;
-    ngx_http_loyalty_campaign_t  *campaign;
-
-    campaign = run->campaign;
-
-    if (campaign->mode != LOYALTY_MODE_MOMENTS) {
-        return NULL;
-    }
-
-    last = ngx_http_loyalty_campaign_version(campaign);
-    row = campaign->rows;
-
-    for (i = 0; i < last->nrows; i++) {
-        known = &last->rows[i];
-
-        for (n = 0; n < campaign->nrows; n++) {
-            if (row[n].len == known->len
-                && ngx_memcmp(row[n].name, known->name, known->len) == 0)
-            {
-                break;
-            }
-        }
-
-        if (n == campaign->nrows) {
-            return "by moments no prize can be removed";
-        }
-
-        if (row[n].stock < known->stock) {
-            return "by moments no stock can be lowered";
-        }
-    }
-
-    return NULL;
 }

@@ -170,3 +170,46 @@ ngx_http_loyalty_registered(void *data, ngx_http_loyalty_status_e status,
         ngx_http_loyalty_run_wake(run);
     }
 }
+
+
+/* units that are placed stay: with moments a stock only grows */
+
+const char *
+ngx_http_loyalty_register_prizes(ngx_http_loyalty_run_t *run)
+{
+    ngx_uint_t                    i, n;
+    loyalty_prize_t              *row, *known;
+    ngx_http_loyalty_version_t   *last;
+    ngx_http_loyalty_campaign_t  *campaign;
+
+    campaign = run->campaign;
+
+    if (campaign->mode != LOYALTY_MODE_MOMENTS) {
+        return NULL;
+    }
+
+    last = ngx_http_loyalty_campaign_version(campaign);
+    row = campaign->rows;
+
+    for (i = 0; i < last->nrows; i++) {
+        known = &last->rows[i];
+
+        for (n = 0; n < campaign->nrows; n++) {
+            if (row[n].len == known->len
+                && ngx_memcmp(row[n].name, known->name, known->len) == 0)
+            {
+                break;
+            }
+        }
+
+        if (n == campaign->nrows) {
+            return "by moments no prize can be removed";
+        }
+
+        if (row[n].stock < known->stock) {
+            return "by moments no stock can be lowered";
+        }
+    }
+
+    return NULL;
+}

@@ -101,7 +101,8 @@ ngx_http_loyalty_run_ask(ngx_http_loyalty_run_t *run)
     /* a campaign that this worker has seen is not begun anew */
 
     loyalty_mpw_init(&w, buf, sizeof(buf));
-    loyalty_mpw_str(&w, salt, run->known ? 0 : LOYALTY_SALT);
+    loyalty_mpw_str(&w, salt, (run->known || run->versions.nelts > 0)
+                              ? 0 : LOYALTY_SALT);
     loyalty_mpw_str(&w, secrets->secret[0].id, secrets->secret[0].len);
     loyalty_mpw_str(&w, campaign->state.data, campaign->state.len);
 
@@ -374,6 +375,13 @@ ngx_http_loyalty_campaign_forget(ngx_http_loyalty_waiter_t *waiter)
         ngx_queue_remove(&waiter->queue);
         waiter->campaign = NULL;
     }
+}
+
+
+ngx_uint_t
+ngx_http_loyalty_campaign_known(ngx_http_loyalty_campaign_t *campaign)
+{
+    return campaign->run->known;
 }
 
 

@@ -187,9 +187,10 @@ ngx_str_t *ngx_http_loyalty_standing_name(
     ngx_http_loyalty_campaign_t *campaign,
     ngx_http_loyalty_standing_t *standing);
 
-/* ,"state":"open","opens":... */
+/* ,"state":"open","opens":...; stopped: why it is on this node */
 void ngx_http_loyalty_standing_json(ngx_http_loyalty_campaign_t *campaign,
-    ngx_http_loyalty_standing_t *standing, loyalty_out_t *out);
+    ngx_http_loyalty_standing_t *standing,
+    ngx_http_loyalty_problem_e stopped, loyalty_out_t *out);
 
 ngx_int_t ngx_http_loyalty_held(ngx_str_t *value,
     ngx_http_loyalty_held_t *held);

@@ -90,6 +90,8 @@ ngx_http_loyalty_sadmin(ngx_http_loyalty_member_ctx_t *ctx,
 
     ctx->partition = ngx_http_loyalty_campaign_partition(a->campaign);
 
+    a->await.shows = (next == ngx_http_loyalty_admin_sweepstakes_found);
+
     return ngx_http_loyalty_await(&a->await, ctx, a->campaign, next);
 }
 
@@ -238,13 +240,19 @@ static ngx_int_t
 ngx_http_loyalty_admin_standing(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_http_loyalty_reply_t *reply)
 {
+    ngx_int_t                     rc;
     ngx_http_loyalty_sadmin_t    *a;
     ngx_http_loyalty_standing_t   standing;
 
     a = ctx->data;
 
-    if (ngx_http_loyalty_standing(reply, &standing) != NGX_OK
-        || reply->n <= NGX_HTTP_LOYALTY_STANDING_VALUES)
+    rc = ngx_http_loyalty_standing(reply, &standing);
+
+    if (rc == NGX_DECLINED && a->await.stopped) {
+        return ngx_http_loyalty_member_problem(ctx, a->await.stopped, NULL);
+    }
+
+    if (rc != NGX_OK || reply->n <= NGX_HTTP_LOYALTY_STANDING_VALUES)
     {
         return ngx_http_loyalty_member_damaged(ctx);
     }
@@ -279,7 +287,8 @@ ngx_http_loyalty_admin_standing_json(ngx_http_loyalty_member_ctx_t *ctx,
 
     loyalty_out_lit(&out, "{\"name\":");
     loyalty_out_str(&out, ctx->name.data, ctx->name.len);
-    ngx_http_loyalty_standing_json(a->campaign, standing, &out);
+    ngx_http_loyalty_standing_json(a->campaign, standing, a->await.stopped,
+                                   &out);
 
     if (standing->phase == NGX_HTTP_LOYALTY_PHASE_DRAWN) {
         loyalty_out_lit(&out, ",\"winners\":[");

@@ -13,6 +13,8 @@
 #define NGX_HTTP_LOYALTY_WORDS  6                 /* of a line, at most */
 
 
+static int64_t ngx_http_loyalty_standing_close(
+    ngx_http_loyalty_campaign_t *campaign);
 static ngx_int_t ngx_http_loyalty_picks_line(ngx_http_loyalty_picks_t *list,
     ngx_str_t *line);
 static ngx_uint_t ngx_http_loyalty_picks_words(ngx_str_t *line,
@@ -85,7 +87,7 @@ ngx_http_loyalty_standing_name(ngx_http_loyalty_campaign_t *campaign,
 
     /* the leader has yet to begin with the close */
 
-    if (now >= campaign->close) {
+    if (now >= ngx_http_loyalty_standing_close(campaign)) {
         return &names[NGX_HTTP_LOYALTY_PHASE_CLOSING];
     }
 
@@ -97,9 +99,25 @@ ngx_http_loyalty_standing_name(ngx_http_loyalty_campaign_t *campaign,
 }
 
 
+/* by the version that holds: where the campaign is stopped, that of the
+   configuration does not */
+
+static int64_t
+ngx_http_loyalty_standing_close(ngx_http_loyalty_campaign_t *campaign)
+{
+    ngx_http_loyalty_version_t  *version;
+
+    version = ngx_http_loyalty_campaign_version(campaign);
+
+    return (version != NULL) ? (int64_t) version->manifest.close
+                             : campaign->close;
+}
+
+
 void
 ngx_http_loyalty_standing_json(ngx_http_loyalty_campaign_t *campaign,
-    ngx_http_loyalty_standing_t *standing, loyalty_out_t *out)
+    ngx_http_loyalty_standing_t *standing,
+    ngx_http_loyalty_problem_e stopped, loyalty_out_t *out)
 {
     ngx_str_t  *state;
 
@@ -107,10 +125,17 @@ ngx_http_loyalty_standing_json(ngx_http_loyalty_campaign_t *campaign,
 
     loyalty_out_lit(out, ",\"state\":");
     loyalty_out_str(out, state->data, state->len);
+
+    if (stopped != NGX_HTTP_LOYALTY_P_NONE) {
+        loyalty_out_lit(out, ",\"stopped\":");
+        loyalty_out_str(out, ngx_http_loyalty_problems[stopped].code.data,
+                        ngx_http_loyalty_problems[stopped].code.len);
+    }
+
     loyalty_out_lit(out, ",\"opens\":");
     loyalty_out_time(out, campaign->open);
     loyalty_out_lit(out, ",\"closes\":");
-    loyalty_out_time(out, campaign->close);
+    loyalty_out_time(out, ngx_http_loyalty_standing_close(campaign));
     loyalty_out_lit(out, ",\"entries\":");
     loyalty_out_int(out, standing->entries);
     loyalty_out_lit(out, ",\"tickets\":");
@@ -178,7 +203,7 @@ ngx_http_loyalty_prize_json(ngx_http_loyalty_campaign_t *campaign,
 
     version = ngx_http_loyalty_campaign_version(campaign);
 
-    if (row < 0 || row >= (int64_t) version->nrows) {
+    if (version == NULL || row < 0 || row >= (int64_t) version->nrows) {
         loyalty_out_lit(out, "null");
         return;
     }

@@ -2,6 +2,10 @@
  * GET sweepstakes/NAME: where it stands, what it is committed to, what the
  * member has in it, and who won.  Winners are told by position and ticket;
  * only the member's own prize says whose it is.
+ *
+ * All of this is Redis's to know: a campaign that is stopped on this node is
+ * shown all the same.  Without its secret there are no pseudonyms, and which
+ * winner the member is cannot be said.
  */
 
 #include <ngx_config.h>
@@ -19,6 +23,7 @@ typedef struct {
     ngx_http_loyalty_await_t   await;
     ngx_http_loyalty_campaign_t  *campaign;
     u_char                        person[LOYALTY_HASH];
+    size_t                        len;            /* of person, 0: not known */
 } ngx_http_loyalty_view_ctx_t;
 
 
@@ -76,6 +81,8 @@ ngx_http_loyalty_sweepstakes_show(ngx_http_loyalty_member_ctx_t *ctx)
                                     NGX_HTTP_LOYALTY_P_UNKNOWN_GAME, NULL);
     }
 
+    vctx->await.shows = 1;
+
     return ngx_http_loyalty_await(&vctx->await, ctx, vctx->campaign,
                                      ngx_http_loyalty_view_ready);
 }
@@ -96,12 +103,20 @@ ngx_http_loyalty_view_ready(ngx_http_loyalty_member_ctx_t *ctx)
 
     p = ngx_pnalloc(ctx->request->pool, 3 * NGX_HTTP_LOYALTY_CAMPAIGN_KEY);
 
-    if (p == NULL
-        || ngx_http_loyalty_campaign_person(vctx->campaign, &ctx->member,
-                                            vctx->person)
-           != NGX_OK)
-    {
+    if (p == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_http_loyalty_campaign_known(vctx->campaign)) {
+
+        if (ngx_http_loyalty_campaign_person(vctx->campaign, &ctx->member,
+                                             vctx->person)
+            != NGX_OK)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        vctx->len = LOYALTY_HASH;
     }
 
     for (i = 0; i < 3; i++) {
@@ -113,7 +128,7 @@ ngx_http_loyalty_view_ready(ngx_http_loyalty_member_ctx_t *ctx)
     keys[3] = ctx->keys[0];
 
     loyalty_mpw_init(&w, arg, sizeof(arg));
-    loyalty_mpw_str(&w, vctx->person, LOYALTY_HASH);
+    loyalty_mpw_str(&w, vctx->person, vctx->len);
 
     value.data = arg;
     value.len = w.pos - arg;
@@ -131,10 +146,18 @@ ngx_http_loyalty_view_reply(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_int_t                     rc;
     loyalty_out_t                 out;
     ngx_http_loyalty_standing_t   standing;
+    ngx_http_loyalty_view_ctx_t  *vctx;
+
+    vctx = ctx->data;
 
     ngx_http_loyalty_out_pool(&out, ctx->request->pool, 4096);
 
     rc = ngx_http_loyalty_standing(reply, &standing);
+
+    if (rc == NGX_DECLINED && vctx->await.stopped) {
+        return ngx_http_loyalty_member_problem(ctx, vctx->await.stopped,
+                                               NULL);
+    }
 
     if (rc == NGX_OK && reply->n != NGX_HTTP_LOYALTY_VIEW_VALUES) {
         rc = NGX_ERROR;
@@ -168,7 +191,8 @@ ngx_http_loyalty_view_json(ngx_http_loyalty_member_ctx_t *ctx,
 
     loyalty_out_lit(out, "{\"name\":");
     loyalty_out_str(out, ctx->name.data, ctx->name.len);
-    ngx_http_loyalty_standing_json(vctx->campaign, standing, out);
+    ngx_http_loyalty_standing_json(vctx->campaign, standing,
+                                   vctx->await.stopped, out);
     ngx_http_loyalty_view_terms(vctx->campaign, out);
 
     if (ngx_http_loyalty_view_own(ctx,
@@ -205,6 +229,11 @@ ngx_http_loyalty_view_terms(ngx_http_loyalty_campaign_t *campaign,
     ngx_http_loyalty_version_t  *version;
 
     version = ngx_http_loyalty_campaign_version(campaign);
+
+    if (version == NULL) {
+        return;
+    }
+
     manifest = &version->manifest;
 
     loyalty_out_lit(out, ",\"prizes\":[");
@@ -443,7 +472,10 @@ ngx_http_loyalty_view_winners(ngx_http_loyalty_view_ctx_t *vctx,
         loyalty_out_int(out, (int64_t) loyalty_get_u64(p + 13
                                                        + LOYALTY_HASH));
 
-        if (ngx_memcmp(p + 13, vctx->person, LOYALTY_HASH) == 0) {
+        if (vctx->len == 0) {
+            loyalty_out_lit(out, "}");
+
+        } else if (ngx_memcmp(p + 13, vctx->person, LOYALTY_HASH) == 0) {
             loyalty_out_lit(out, ",\"own\":true}");
 
         } else {
