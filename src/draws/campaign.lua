@@ -81,7 +81,7 @@
 --     output: "N"; "D": it stands there already; "F": the file is full
 -- pause_@H@
 --     keys:   state
---     input:  0 or 1
+--     input:  0, 1 or 2 (held): only 0 takes back what is held
 --     output: "N", or "D": it was so already
 -- piece_@H@      (no writes) a part of a file, or of a log
 --     keys:   file; or state, chunk
@@ -454,7 +454,9 @@ end
 local function pause(keys, paused)
     local g = state(keys[1])
 
-    if g[DRAWN_PAUSED] == paused then
+    local was = g[DRAWN_PAUSED]
+
+    if was == paused or paused > 0 and was > paused then
         return 'D'
     end
 

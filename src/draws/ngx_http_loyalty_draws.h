@@ -466,9 +466,22 @@ ngx_int_t ngx_http_loyalty_campaign_token(
     const char *kind, uint32_t key, const u_char *hash, ngx_str_t *token,
     ngx_str_t *error, ngx_http_loyalty_publish_pt handler, void *data);
 
+/*
+ * What G:s says of it.  What is paused by hand closes and is drawn by the
+ * clock; what is held is not: what Redis has of it is known to be wrong.
+ */
+typedef enum {
+    NGX_HTTP_LOYALTY_NOT_PAUSED = 0,
+    NGX_HTTP_LOYALTY_PAUSED,
+    NGX_HTTP_LOYALTY_REWOUND                      /* held from here on */
+} ngx_http_loyalty_paused_e;
+
+/* ,"held":"rewound" where it is held, nothing else */
+void ngx_http_loyalty_held_json(int64_t paused, loyalty_out_t *out);
+
 /* pause and resume; *length in the handler is 1 when nothing changed */
 ngx_int_t ngx_http_loyalty_campaign_pause(
-    ngx_http_loyalty_campaign_t *campaign, ngx_uint_t paused,
+    ngx_http_loyalty_campaign_t *campaign, ngx_http_loyalty_paused_e paused,
     ngx_http_loyalty_publish_pt handler, void *data);
 
 

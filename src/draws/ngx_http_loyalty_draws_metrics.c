@@ -69,6 +69,10 @@ static const ngx_http_loyalty_draw_metric_t  ngx_http_loyalty_draw_table[] = {
       "The round that a sweepstakes waits for, 0 for a timestamp.",
       NGX_HTTP_LOYALTY_DRAW_ROUND, LOYALTY_SWEEPSTAKES, "waiting" },
 
+    { "draw_held",
+      "1 when what Redis has of it is wrong, and somebody has to look.",
+      NGX_HTTP_LOYALTY_DRAW_HELD, 0, NULL },
+
     { "draw_stopped",
       "1 when this nginx has stopped the campaign: see the log.",
       NGX_HTTP_LOYALTY_DRAW_STOPPED, 0, NULL },

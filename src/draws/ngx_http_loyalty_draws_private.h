@@ -175,6 +175,8 @@ typedef struct {
     unsigned                      ticking:1;      /* the room's step is */
     unsigned                      again:1;        /* the next pass at once */
     unsigned                      rewound:1;      /* told */
+    unsigned                      held:1;         /* nothing is signed or
+                                                     closed */
     int64_t                       seen;           /* before the question */
 
     /* as Redis said at the beginning of the pass */

@@ -73,7 +73,9 @@ static void ngx_http_loyalty_gather_published(void *data,
 ngx_int_t
 ngx_http_loyalty_lead_evidence(ngx_http_loyalty_lead_t *lead)
 {
-    if (lead->clock < lead->rest || !ngx_http_loyalty_gather_due(lead)) {
+    if (lead->held || lead->clock < lead->rest
+        || !ngx_http_loyalty_gather_due(lead))
+    {
         return NGX_OK;
     }
 

@@ -84,6 +84,8 @@ ngx_http_loyalty_lead_tree_is(void *data, ngx_http_loyalty_status_e status,
         return;
     }
 
+    lead->held = (number[6] >= NGX_HTTP_LOYALTY_REWOUND);
+
     if (number[0] < lead->seen || number[0] < number[1]) {
         ngx_http_loyalty_lead_rewound(lead, number[0]);
 
@@ -148,6 +150,7 @@ static void
 ngx_http_loyalty_lead_rewound(ngx_http_loyalty_lead_t *lead, int64_t records)
 {
     lead->loaded = 0;
+    lead->held = 1;
 
     if (lead->rewound) {
         return;
@@ -157,14 +160,16 @@ ngx_http_loyalty_lead_rewound(ngx_http_loyalty_lead_t *lead, int64_t records)
 
     ngx_log_error(NGX_LOG_EMERG, lead->leader->log, 0,
                   "%V is rewound: Redis had %L records and has %L; it is "
-                  "paused", &lead->campaign->rule->reason,
+                  "paused, and neither closed nor drawn before it is "
+                  "resumed", &lead->campaign->rule->reason,
                   ngx_max(lead->seen, lead->saved), records);
 
     ngx_http_loyalty_stat_draw(lead->campaign->program, lead->campaign->index,
                                lead->campaign->cid,
                                NGX_HTTP_LOYALTY_DRAW_SEEN, records);
 
-    (void) ngx_http_loyalty_campaign_pause(lead->campaign, 1,
+    (void) ngx_http_loyalty_campaign_pause(lead->campaign,
+                                           NGX_HTTP_LOYALTY_REWOUND,
                                            ngx_http_loyalty_lead_paused,
                                            lead);
 }
@@ -291,7 +296,7 @@ ngx_http_loyalty_lead_head(ngx_http_loyalty_lead_t *lead)
     ngx_uint_t   due;
     ngx_pool_t  *pool;
 
-    if (lead->campaign->kind != LOYALTY_INSTANT_WIN) {
+    if (lead->campaign->kind != LOYALTY_INSTANT_WIN || lead->held) {
         return NGX_OK;
     }
 

@@ -447,7 +447,7 @@ ngx_http_loyalty_lead_ready(ngx_http_loyalty_lead_t *lead)
 static ngx_int_t
 ngx_http_loyalty_lead_tick(ngx_http_loyalty_lead_t *lead)
 {
-    if (lead->campaign->tick == NULL) {
+    if (lead->campaign->tick == NULL || lead->held) {
         return NGX_OK;
     }
 
@@ -543,6 +543,7 @@ ngx_http_loyalty_lead_count(ngx_http_loyalty_lead_t *lead, const char *stage)
     value[NGX_HTTP_LOYALTY_DRAW_UNREVEALED] =
                                 lead->over - ngx_max(lead->revealed, 0);
     value[NGX_HTTP_LOYALTY_DRAW_WANTED] = lead->nwanted;
+    value[NGX_HTTP_LOYALTY_DRAW_HELD] = lead->held;
     value[NGX_HTTP_LOYALTY_DRAW_UNSTAMPED] = 0;
     value[NGX_HTTP_LOYALTY_DRAW_LED] = ngx_time();
 
@@ -577,6 +578,10 @@ ngx_http_loyalty_lead_stage(ngx_http_loyalty_lead_t *lead)
 
     if (campaign->stage != NULL) {
         return campaign->stage;
+    }
+
+    if (lead->held) {
+        return "paused";
     }
 
     if (lead->clock < campaign->open) {

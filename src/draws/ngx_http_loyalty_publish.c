@@ -142,7 +142,8 @@ ngx_http_loyalty_publish_answer(ngx_http_loyalty_ask_t *ask,
 
 ngx_int_t
 ngx_http_loyalty_campaign_pause(ngx_http_loyalty_campaign_t *campaign,
-    ngx_uint_t paused, ngx_http_loyalty_publish_pt handler, void *data)
+    ngx_http_loyalty_paused_e paused, ngx_http_loyalty_publish_pt handler,
+    void *data)
 {
     u_char                      buf[NGX_HTTP_LOYALTY_CAMPAIGN_KEY], text[16];
     ngx_str_t                   key, arg;
@@ -153,7 +154,7 @@ ngx_http_loyalty_campaign_pause(ngx_http_loyalty_campaign_t *campaign,
     ngx_http_loyalty_campaign_key(campaign, "s", -1, buf, &key);
 
     loyalty_mpw_init(&w, text, sizeof(text));
-    loyalty_mpw_int(&w, paused ? 1 : 0);
+    loyalty_mpw_int(&w, paused);
 
     arg.data = text;
     arg.len = w.pos - w.start;
@@ -186,4 +187,13 @@ ngx_http_loyalty_pause_answer(ngx_http_loyalty_ask_t *ask,
     *length = (reply->values[0].data[0] != 'N');
 
     return NGX_OK;
+}
+
+
+void
+ngx_http_loyalty_held_json(int64_t paused, loyalty_out_t *out)
+{
+    if (paused >= NGX_HTTP_LOYALTY_REWOUND) {
+        loyalty_out_lit(out, ",\"held\":\"rewound\"");
+    }
 }

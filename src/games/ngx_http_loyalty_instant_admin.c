@@ -226,6 +226,7 @@ ngx_http_loyalty_iadmin_state(ngx_http_loyalty_member_ctx_t *ctx,
     loyalty_out_str(&out, ctx->name.data, ctx->name.len);
     loyalty_out_lit(&out, ",\"state\":");
     loyalty_out_str(&out, stage, ngx_strlen(stage));
+    ngx_http_loyalty_held_json(paused, &out);
     loyalty_out_lit(&out, ",\"version\":");
     loyalty_out_int(&out, version->version);
 
@@ -258,7 +259,8 @@ static const char *
 ngx_http_loyalty_iadmin_stage(ngx_http_loyalty_campaign_t *campaign,
     int64_t now, int64_t close, int64_t paused)
 {
-    return (now < campaign->open) ? "planned"
+    return (paused >= NGX_HTTP_LOYALTY_REWOUND) ? "paused"
+           : (now < campaign->open) ? "planned"
            : (now >= close) ? "over"
            : paused ? "paused" : "open";
 }

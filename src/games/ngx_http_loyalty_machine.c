@@ -106,6 +106,13 @@ ngx_http_loyalty_machine_phase(ngx_http_loyalty_machine_t *m,
 
     value = reply->values;
 
+    /* it is held until somebody has looked */
+
+    if (reply->array && reply->n == 0) {
+        ngx_http_loyalty_machine_end(m, 0);
+        return;
+    }
+
     if (!reply->array || reply->n != 8) {
         ngx_http_loyalty_machine_damaged(m, "state");
         return;

@@ -185,8 +185,14 @@ ngx_http_loyalty_admin_close_asked(ngx_http_loyalty_member_ctx_t *ctx,
 
     a = ctx->data;
 
-    if (!reply->array || reply->n == 0) {
+    if (!reply->array) {
         return ngx_http_loyalty_member_damaged(ctx);
+    }
+
+    if (reply->n == 0) {
+        ngx_str_set(&detail, "it is held: see its log, then resume it");
+        return ngx_http_loyalty_member_problem(ctx, NGX_HTTP_LOYALTY_P_PAUSED,
+                                               &detail);
     }
 
     if (ngx_atoi(reply->values[0].data, reply->values[0].len)

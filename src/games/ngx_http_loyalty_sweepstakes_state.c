@@ -85,6 +85,12 @@ ngx_http_loyalty_standing_name(ngx_http_loyalty_campaign_t *campaign,
     tp = ngx_timeofday();
     now = (int64_t) tp->sec * 1000 + tp->msec;
 
+    /* what is held does not close */
+
+    if (standing->paused >= NGX_HTTP_LOYALTY_REWOUND) {
+        return &paused;
+    }
+
     /* the leader has yet to begin with the close */
 
     if (now >= ngx_http_loyalty_standing_close(campaign)) {
@@ -125,6 +131,7 @@ ngx_http_loyalty_standing_json(ngx_http_loyalty_campaign_t *campaign,
 
     loyalty_out_lit(out, ",\"state\":");
     loyalty_out_str(out, state->data, state->len);
+    ngx_http_loyalty_held_json(standing->paused, out);
 
     if (stopped != NGX_HTTP_LOYALTY_P_NONE) {
         loyalty_out_lit(out, ",\"stopped\":");

@@ -17,7 +17,8 @@
 --     keys:   state, meta
 --     input:  close, ms; generation: who has another one knows another close
 --     output: phase, seq, tickets, done, frontier, index, K_draw, time of the
---             close note's earliest timestamp or 0
+--             close note's earliest timestamp or 0; nothing where it is held:
+--             it stands still
 -- covered_@H@    more entries are covered
 --     keys:   state, meta, voids
 --     input:  done before, done, frontier, more of the index, first tickets
@@ -61,6 +62,8 @@
 -- phases behind OPEN
 local CLOSING, CLOSED, WAITING, DRAWN = 1, 2, 3, 4
 
+local HELD_BACK = 2                 -- paused, from here on: nothing is closed
+
 -- what became of a prize
 local HELD, CLAIMED, VACANT, AWAITING = 0, 1, 3, 4
 
@@ -87,6 +90,10 @@ end
 
 local function closing(keys, close, generation)
     local g = state_at(keys[1])
+
+    if g[DRAWN_PAUSED] >= HELD_BACK then
+        return {}
+    end
 
     if g[PHASE] == OPEN and g[DRAWN_GENERATION] == generation
        and clock() >= close + SKEW

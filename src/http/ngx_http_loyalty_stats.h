@@ -142,6 +142,7 @@ typedef enum {
     NGX_HTTP_LOYALTY_DRAW_UNREVEALED,     /* epochs */
     NGX_HTTP_LOYALTY_DRAW_WANTED,         /* rounds */
     NGX_HTTP_LOYALTY_DRAW_UNSTAMPED,      /* notes */
+    NGX_HTTP_LOYALTY_DRAW_HELD,           /* 1 */
     NGX_HTTP_LOYALTY_DRAW_LED,            /* when all this was told, s */
     NGX_HTTP_LOYALTY_DRAW_STOPPED,        /* 1 */
     NGX_HTTP_LOYALTY_DRAW_SEEN,           /* records that were answered */
