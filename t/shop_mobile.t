@@ -146,6 +146,12 @@ is((Loyalty::Sample::call('--keys', "$dir/admin.keys", "$site/events",
 $r = ask($ada, 'POST', '/games/scratch/plays');
 is($r->status . $r->code, '400idempotency_key_required', 'a play has a key');
 
+bought('zed', '20.00');
+is(post(token('zed'), '/games/scratch/plays')->code, 'sold_out',
+   'not without the codes that it may give');
+is(operate('/codes/coffee', join('', map { qq{"CUP-$_"\n} } 1 .. 20),
+           '--type', 'application/x-ndjson')->{unused}, 20, 'codes');
+
 my $play = post($ada, '/games/scratch/plays', undef, 'play-1');
 is($play->status, 200, 'a play');
 my $after = balance($ada);
@@ -185,13 +191,10 @@ is(ask($bob, 'GET', '/sweepstakes/spring')->json->{own}{tickets}, 1,
 
 # ---- rewards, operators ----
 
-is(operate('/codes/coffee', qq{"CUP-1"\n}, '--type',
-           'application/x-ndjson')->{unused}, 1, 'a code');
-
 my $eve = token('eve');
 bought('eve', '100.00');
 $r = post($eve, '/rewards/free_coffee/redemptions', undef, 'coffee');
-is($r->json->{code}, 'CUP-1', 'a coffee');
+like($r->json->{code}, qr/^CUP-\d+$/, 'a coffee');
 is(post($eve, '/rewards/free_coffee/redemptions', undef, 'coffee')->body,
    $r->body, 'once');
 $r = post($eve, '/rewards/free_coffee/redemptions');
