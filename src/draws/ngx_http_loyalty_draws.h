@@ -32,6 +32,7 @@
 
 typedef struct ngx_http_loyalty_campaign_s  ngx_http_loyalty_campaign_t;
 typedef struct ngx_http_loyalty_run_s       ngx_http_loyalty_run_t;
+typedef struct ngx_http_loyalty_split_room_s  ngx_http_loyalty_split_room_t;
 
 
 /* ---- what the blocks say ---- */
@@ -112,6 +113,7 @@ struct ngx_http_loyalty_campaign_s {
                                                      on the beacon alone: its
                                                      seed is Z */
     ngx_http_loyalty_tick_pt      tick;           /* or NULL */
+    ngx_http_loyalty_split_room_t  *room;         /* of its three steps */
     const char                   *stage;          /* written by the tick:
                                                      closing, closed, waiting,
                                                      drawn; NULL: by the

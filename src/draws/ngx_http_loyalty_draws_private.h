@@ -165,6 +165,7 @@ struct ngx_http_loyalty_run_s {
 typedef struct ngx_http_loyalty_leader_s  ngx_http_loyalty_leader_t;
 typedef struct ngx_http_loyalty_slot_s    ngx_http_loyalty_slot_t;
 typedef struct ngx_http_loyalty_gather_s  ngx_http_loyalty_gather_t;
+typedef struct ngx_http_loyalty_sweep_s   ngx_http_loyalty_sweep_t;
 
 typedef struct {
     ngx_http_loyalty_leader_t    *leader;
@@ -204,6 +205,7 @@ typedef struct {
     const char                   *told;           /* its state */
     ngx_queue_t                   slots;          /* timestamps */
     ngx_http_loyalty_gather_t    *gather;         /* evidence */
+    ngx_http_loyalty_sweep_t     *sweep;          /* of what was cut off */
     int64_t                       rest;           /* ms: none before */
 } ngx_http_loyalty_lead_t;
 
@@ -435,6 +437,12 @@ void ngx_http_loyalty_ask_free(ngx_http_loyalty_ask_t *ask);
 /* the handler of its call */
 void ngx_http_loyalty_ask_answered(void *data,
     ngx_http_loyalty_status_e status, ngx_http_loyalty_reply_t *reply);
+
+
+/* ---- sweep.c ---- */
+
+ngx_int_t ngx_http_loyalty_lead_sweep(ngx_http_loyalty_lead_t *lead);
+void ngx_http_loyalty_sweep_free(ngx_http_loyalty_lead_t *lead);
 
 
 /* ---- heads.c ---- */

@@ -32,6 +32,7 @@ static ngx_int_t ngx_http_loyalty_lead_tick(ngx_http_loyalty_lead_t *lead);
 
 static ngx_http_loyalty_step_pt  ngx_http_loyalty_steps[] = {
     ngx_http_loyalty_lead_ready,
+    ngx_http_loyalty_lead_sweep,
     ngx_http_loyalty_lead_tree,
     ngx_http_loyalty_lead_log,
     ngx_http_loyalty_lead_over,
@@ -126,6 +127,7 @@ ngx_http_loyalty_leader_destroy(ngx_http_loyalty_leader_t *leader)
             ngx_http_loyalty_redis_detach(leader->leads[i].op);
         }
 
+        ngx_http_loyalty_sweep_free(&leader->leads[i]);
         ngx_http_loyalty_slots_free(&leader->leads[i]);
         ngx_http_loyalty_gather_free(&leader->leads[i]);
     }

@@ -284,20 +284,34 @@ ngx_http_loyalty_split_arg(ngx_http_loyalty_split_t *split, loyalty_mpw_t *w)
 }
 
 
+void
+ngx_http_loyalty_split_name(ngx_http_loyalty_campaign_t *campaign,
+    const char *what, ngx_uint_t partition, u_char *buf, size_t size,
+    ngx_str_t *key)
+{
+    key->data = buf;
+    key->len = ngx_snprintf(buf, size, "%V:%s:%V:%*s",
+                            &campaign->program->tags[partition], what,
+                            &campaign->rule->name, (size_t) 2 * LOYALTY_CID,
+                            campaign->hex)
+               - buf;
+}
+
+
 ngx_int_t
 ngx_http_loyalty_split_key(ngx_http_loyalty_call_t *call,
     ngx_http_loyalty_campaign_t *campaign, const char *what,
     ngx_str_t *member)
 {
-    ngx_uint_t  partition;
+    u_char     buf[NGX_HTTP_LOYALTY_GAME_KEY + 64];
+    ngx_str_t  key;
 
-    partition = loyalty_partition(member->data, member->len);
+    ngx_http_loyalty_split_name(campaign, what,
+                                loyalty_partition(member->data, member->len),
+                                buf, sizeof(buf), &key);
 
-    return ngx_http_loyalty_call_key(call, "%V:%s:%V:%*s",
-                                     &campaign->program->tags[partition],
-                                     what, &campaign->rule->name,
-                                     (size_t) 2 * LOYALTY_CID, campaign->hex)
-           == NGX_ERROR ? NGX_ERROR : NGX_OK;
+    return ngx_http_loyalty_call_key(call, "%V", &key) == NGX_ERROR
+           ? NGX_ERROR : NGX_OK;
 }
 
 

@@ -26,7 +26,7 @@ typedef struct ngx_http_loyalty_split_s  ngx_http_loyalty_split_t;
 
 /* what a room adds; its own structure begins with a _split_t */
 
-typedef struct {
+struct ngx_http_loyalty_split_room_s {
     size_t                        size;           /* of it */
     ngx_http_loyalty_fn_e         draw;
     ngx_http_loyalty_fn_e         settle;
@@ -49,7 +49,7 @@ typedef struct {
      */
     ngx_int_t                   (*drawn)(ngx_http_loyalty_split_t *split,
                                     ngx_str_t *value);
-} ngx_http_loyalty_split_room_t;
+};
 
 
 struct ngx_http_loyalty_split_s {
@@ -111,6 +111,11 @@ void ngx_http_loyalty_split_arg(ngx_http_loyalty_split_t *split,
 ngx_int_t ngx_http_loyalty_split_key(ngx_http_loyalty_call_t *call,
     ngx_http_loyalty_campaign_t *campaign, const char *what,
     ngx_str_t *member);
+
+/* the same key's name, for a partition; buf has size bytes */
+void ngx_http_loyalty_split_name(ngx_http_loyalty_campaign_t *campaign,
+    const char *what, ngx_uint_t partition, u_char *buf, size_t size,
+    ngx_str_t *key);
 
 /* the version that governs epoch e, or the newest one */
 ngx_http_loyalty_version_t *ngx_http_loyalty_split_version(

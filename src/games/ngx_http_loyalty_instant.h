@@ -92,6 +92,11 @@ void ngx_http_loyalty_instant_took(ngx_http_loyalty_instant_conf_t *icf,
     uint64_t unit);
 
 
+/* ---- instant_split.c ---- */
+
+extern ngx_http_loyalty_split_room_t  ngx_http_loyalty_instant_room;
+
+
 /* ---- instant_json.c ---- */
 
 /* the reply to a play: its record, and its bytes in the log */

@@ -141,6 +141,7 @@ ngx_http_loyalty_instant_win(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     icf->degraded = NGX_CONF_UNSET;
     icf->campaign.state = state;
+    icf->campaign.room = &ngx_http_loyalty_instant_room;
 
     rv = ngx_http_loyalty_campaign_block(cf,
                                          &ngx_http_loyalty_instant_win_game,

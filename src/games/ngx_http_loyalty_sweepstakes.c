@@ -140,6 +140,7 @@ ngx_http_loyalty_sweepstakes(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     scf->seed = NGX_CONF_UNSET;
     scf->campaign.state = state;
     scf->campaign.tick = ngx_http_loyalty_sweepstakes_tick;
+    scf->campaign.room = &ngx_http_loyalty_sweepstakes_room;
 
     rv = ngx_http_loyalty_campaign_block(cf,
                                          &ngx_http_loyalty_sweepstakes_game,

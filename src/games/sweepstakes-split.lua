@@ -106,7 +106,7 @@ end
 
 
 local function enter_settle(keys, now, needle, rest, member, constants, h, t,
-                            drawn, periods)
+                            sold, periods)
     local c, known = request(keys, now, needle, rest, member, constants)
 
     if known then
@@ -124,7 +124,7 @@ local function enter_settle(keys, now, needle, rest, member, constants, h, t,
         return 'G'
     end
 
-    if drawn == '' then
+    if sold == '' then
         return give_up(c, keys)
     end
 
@@ -133,7 +133,7 @@ local function enter_settle(keys, now, needle, rest, member, constants, h, t,
     end
 
     local _, _, _, _, n, method, salt, id = unpack_limit(reservation, 7, 0)
-    local seq, first = sunpack('>I8I8', drawn)
+    local seq, first = sunpack('>I8I8', sold)
 
     settle(c, slot, entered(c, slot), seq, first, n, method, salt, id,
            periods)

@@ -9,6 +9,8 @@ package Raffle;
 #     $s->enter('member', tickets => 2, key => 'k', method => 1)
 #     $s->game->{tickets}  $s->file      state, and the published entries
 #     $s->target('member', id => 'event-1'); $s->game_keys
+#
+# With LOYALTY_SPLIT in the environment an entry is made in three steps.
 
 use strict;
 use warnings;
@@ -123,11 +125,45 @@ sub enter {
     my $key = $o{key} // 'key ' . $self->{n}++;
     my $needle = chr(17) . "\2" . substr H("$member $key"), 0, 16;
 
+    return Engine::parse($self->_in_steps($member, $key, $needle, %o))
+        if $ENV{LOYALTY_SPLIT};
+
     return $e->fcall('enter', $member, [
         $e->{now}, \$needle, $e->rest($e->{now}, $o{fp} // ''), \"$member",
         $e->constants, $self->target($member, id => $key, %o),
         $o{tickets} // 1, $o{method} // 1, \$key,
     ], $self->game_keys);
+}
+
+
+sub _in_steps {
+    my ($self, $member, $key, $needle, %o) = @_;
+    my $e = $self->{e};
+    my $target = $self->target($member, id => $key, index => 1, %o);
+    my @member = $e->keys_of($member);
+    my ($tag) = $member[0] =~ /^(\{.*?\})/;
+    my ($now, $open) = ($e->{now}, "$tag:o:$self->{name}");
+    my @begin = ($now, \$needle, $e->rest($now, $o{fp} // ''), \"$member",
+                 $e->constants);
+    my @what = ($o{tickets} // 1, $o{method} // 1);
+
+    my $reply = $e->call('enter_reserve',
+        [@member, $open, $self->key('gone')],
+        [@begin, @$target[2, 3], @what, $target->[5], \$key, $target->[7]]);
+
+    return $reply if $reply !~ /^N/;
+
+    my $drawn = $e->call('enter_draw',
+        [($self->game_keys)[0 .. 2], $self->key('d')],
+        [$now, \substr($needle, 2), \'', $target, @what]);
+
+    # what is not final is asked again, and here given up
+
+    my $settled = $e->call('enter_settle', [@member, $open],
+        [@begin, \$self->{hash}, $now,
+         \($drawn =~ /^P/ ? substr $drawn, 1 : ''), $target->[7]]);
+
+    return $settled =~ /^C/ ? $drawn : $settled;
 }
 
 
