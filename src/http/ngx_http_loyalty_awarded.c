@@ -1,7 +1,8 @@
 /*
  * Awards that brought nothing.  The member's record says so, and whoever asks
  * for it is told; here it is counted by reason, and those reasons that an
- * operator can do something about are logged, at most once a minute each.
+ * operator can do something about are logged, at most once a minute each; once
+ * an hour, where it may be that nothing is to be done.
  */
 
 #include "ngx_http_loyalty_games.h"
@@ -13,6 +14,7 @@ typedef struct {
     ngx_str_t                     code;
     ngx_http_loyalty_stat_e       stat;
     ngx_uint_t                    level;
+    ngx_uint_t                    every;          /* s; 0: no line */
 } ngx_http_loyalty_award_reason_t;
 
 
@@ -27,30 +29,30 @@ static const ngx_http_loyalty_award_reason_t
     ngx_http_loyalty_award_reasons[] =
 {
     { ngx_string("rules_changed"), NGX_HTTP_LOYALTY_STAT_AWARD_CHANGED,
-      NGX_LOG_ERR },
+      NGX_LOG_ERR, 60 },
 
     { ngx_string("stale_configuration"), NGX_HTTP_LOYALTY_STAT_AWARD_STALE,
-      NGX_LOG_ERR },
+      NGX_LOG_ERR, 60 },
 
     { ngx_string("unavailable"), NGX_HTTP_LOYALTY_STAT_AWARD_UNAVAILABLE,
-      NGX_LOG_ERR },
+      NGX_LOG_ERR, 60 },
 
     { ngx_string("not_open"), NGX_HTTP_LOYALTY_STAT_AWARD_NOT_OPEN,
-      NGX_LOG_WARN },
+      NGX_LOG_WARN, 3600 },
 
     { ngx_string("closed"), NGX_HTTP_LOYALTY_STAT_AWARD_CLOSED,
-      NGX_LOG_WARN },
+      NGX_LOG_WARN, 3600 },
 
     { ngx_string("paused"), NGX_HTTP_LOYALTY_STAT_AWARD_PAUSED,
-      NGX_LOG_WARN },
+      NGX_LOG_WARN, 60 },
 
     { ngx_string("not_eligible"), NGX_HTTP_LOYALTY_STAT_AWARD_NOT_ELIGIBLE,
-      NGX_LOG_DEBUG },
+      0, 0 },
 
     { ngx_string("limit_reached"), NGX_HTTP_LOYALTY_STAT_AWARD_LIMIT,
-      NGX_LOG_DEBUG },
+      0, 0 },
 
-    { ngx_null_string, NGX_HTTP_LOYALTY_STATS, 0 }
+    { ngx_null_string, NGX_HTTP_LOYALTY_STATS, 0, 0 }
 };
 
 
@@ -116,8 +118,9 @@ ngx_http_loyalty_awarded_in_vain(ngx_http_loyalty_program_t *program,
 
     ngx_http_loyalty_stat(program, reason->stat, 1);
 
-    if (reason->level == NGX_LOG_DEBUG
-        || !ngx_http_loyalty_stat_due(program, reason->stat, &silent))
+    if (reason->every == 0
+        || !ngx_http_loyalty_stat_due(program, reason->stat, reason->every,
+                                      &silent))
     {
         return;
     }

@@ -17,9 +17,6 @@
 #include "ngx_http_loyalty_http.h"
 
 
-#define NGX_HTTP_LOYALTY_DUE  60                  /* s between lines */
-
-
 typedef struct {
     ngx_atomic_t   pid;
     ngx_atomic_t   values[NGX_HTTP_LOYALTY_GAUGES];
@@ -203,7 +200,8 @@ ngx_http_loyalty_stat_is_gauge(ngx_uint_t stat)
 
 ngx_uint_t
 ngx_http_loyalty_stat_due(ngx_http_loyalty_program_t *program,
-    ngx_http_loyalty_stat_e stat, ngx_atomic_uint_t *silent)
+    ngx_http_loyalty_stat_e stat, ngx_uint_t every,
+    ngx_atomic_uint_t *silent)
 {
     ngx_atomic_uint_t         last, now;
     ngx_http_loyalty_told_t  *told;
@@ -218,7 +216,7 @@ ngx_http_loyalty_stat_due(ngx_http_loyalty_program_t *program,
 
     /* a clock that was set back is no reason to be silent */
 
-    if ((last != 0 && now >= last && now - last < NGX_HTTP_LOYALTY_DUE)
+    if ((last != 0 && now >= last && now - last < every)
         || !ngx_atomic_cmp_set(&told->told, last, now))
     {
         (void) ngx_atomic_fetch_add(&told->silent, 1);

@@ -101,11 +101,12 @@ void ngx_http_loyalty_stat(ngx_http_loyalty_program_t *program,
     ngx_http_loyalty_stat_e stat, ngx_atomic_int_t v);
 
 /*
- * Whether a line about what a counter counts is due, which is once a minute
- * for all workers; then *silent is how often it was not since the last one.
+ * Whether a line about what a counter counts is due, for all workers once in so
+ * many seconds; then *silent is how often it was not since the last one.
  */
 ngx_uint_t ngx_http_loyalty_stat_due(ngx_http_loyalty_program_t *program,
-    ngx_http_loyalty_stat_e stat, ngx_atomic_uint_t *silent);
+    ngx_http_loyalty_stat_e stat, ngx_uint_t every,
+    ngx_atomic_uint_t *silent);
 
 /* time from queueing to reply of one operation */
 void ngx_http_loyalty_stat_latency(ngx_http_loyalty_program_t *program,
