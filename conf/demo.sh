@@ -172,9 +172,9 @@ fetch() {
     mkdir -p "$dir"
     curl -fs $url/fair/vkey > "$dir/vkey"
 
-    # heads before the log, which may grow in between
-    for file in manifest terms-1 prizes-1 heads log entries close timestamps \
-                cosignatures beacons reveal picks dq evidence; do
+    # heads before the log, which may grow in between, and so on
+    for file in manifest terms-1 prizes-1 heads close picks log entries dq \
+                timestamps cosignatures beacons reveal evidence; do
         curl -fs "$url/fair/$1/$2/$file" -o "$dir/$file" || :
     done
 

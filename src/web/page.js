@@ -60,7 +60,7 @@ const $ = (id) => document.getElementById(id);
 const kept = { ca: [], saved: [], receipts: [], witnesses: [] };
 const files = new Map();
 
-let worker = null, turn = 0, timer = 0;
+let worker = null, turn = 0, timer = 0, loaded = false;
 
 
 /* ---- what goes in ---- */
@@ -85,8 +85,12 @@ async function add(list) {
 
         const kind = await sort(file);
 
-        if (kind === 'files') files.set(file.name, file);
-        else keep(kind, [file]);
+        if (kind === 'files') {
+            files.set(file.name, file);
+            loaded = false;
+        } else {
+            keep(kind, [file]);
+        }
     }
 
     changed();
@@ -172,8 +176,8 @@ async function take(base, name) {
     return answer.blob();
 }
 
-/* Files grow meanwhile: a head comes before the log that it counts, and when
-   the evidence is another one at the end, all of it is taken again. */
+/* Files grow meanwhile: what speaks of others, as a head of the log, is taken
+   before them, and when the evidence is another one at the end, all again. */
 
 async function load(base) {
     working(`Loading ${base.pathname}`);
@@ -194,14 +198,14 @@ async function load(base) {
             names.forEach((name, i) => blobs[i] && got.set(name, blobs[i]));
         };
 
-        await some(['heads', 'close', 'dq']);
-        await some(['log', 'entries']);
+        await some(['heads', 'close', 'picks']);
+        await some(['log', 'entries', 'dq']);
 
         /* a note is four lines */
 
         const versions = (await manifest.text()).split('\n').length >> 2;
         const names = ['vkey', 'timestamps', 'cosignatures', 'beacons',
-                       'reveal', 'picks', 'evidence'];
+                       'reveal', 'evidence'];
 
         for (let n = 1; n <= versions; n++)
             names.push(`terms-${n}`, `prizes-${n}`, `rules-${n}`);
@@ -212,6 +216,7 @@ async function load(base) {
             files.clear();
             for (const [name, blob] of got)
                 files.set(name, new File([blob], name));
+            loaded = true;
             break;
         }
     }
@@ -370,6 +375,7 @@ function show(result) {
     $('verdict').hidden = false;
     $('verdict').className = `verdict s${verdict}`;
     $('word').textContent = WORDS[verdict];
+    $('again-first').hidden = verdict !== 2 || !loaded;
     $('sentence').textContent = verdict === 1 && result.state
         ? `${UNFINISHED} It is ${result.state.replace(DATE, day)}.`
         : SENTENCES[verdict];

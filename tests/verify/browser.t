@@ -202,6 +202,13 @@ is(step(run => 'location.search'), "?src=/fair/spring/$cid/",
    'the address says which');
 is(step(run => '[...document.querySelectorAll("#chips li")].length'),
    scalar(() = glob "$dir/raffle/*"), 'with all of its files');
+spew("$dir/raffle/log", 'x');
+step(run => 'document.querySelector("#ask button").click()');
+step(files => {});
+is(step(run => $verdict), 'Fail', 'a file that grew meanwhile, perhaps');
+is(step(run => 'document.getElementById("again-first").checkVisibility()'), 1,
+   'which is told');
+unlink "$dir/raffle/log";
 step(run => 'document.getElementById("where").value = "/nowhere"');
 step(run => 'document.querySelector("#ask button").click()');
 step(files => {});

@@ -22,10 +22,10 @@ use File::Path qw(make_path);
 our @EXPORT = qw(download verify);
 
 # heads before the log: one that is newer would be of records that are not
-# there yet
+# there yet; and so on
 
-my @names = qw(manifest heads log entries close timestamps cosignatures
-               beacons reveal picks dq evidence);
+my @names = qw(manifest heads close picks log entries dq timestamps
+               cosignatures beacons reveal evidence);
 
 
 # into a directory of its own below the test's; "from" is the location
