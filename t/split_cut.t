@@ -20,7 +20,8 @@ my ($open, $close) = map { Loyalty::Instant::at($_) } -3600, 86400;
 my $t = Loyalty::Test->new(
     files => { secret => 'main:' . '5a' x 32 . "\n" },
     server => 'location /fair/ { loyalty_proof shop; }', start => 0,
-    program => "redis unix:%%TESTDIR%%/cut.sock split connections=16;\n" . <<END);
+    program => "redis unix:%%TESTDIR%%/cut.sock split connections=16;\n"
+               . (my $program = <<END));
 secret_file %%TESTDIR%%/secret;
 unsafe_store on;
 wallet points;
@@ -40,10 +41,13 @@ my $g = Loyalty::Instant->new($t, 'scratch');
 $t->wait_for(sub { $t->get('/fair/games')->body =~ /^raffle /m });
 
 my %make = (
-    play => sub { $g->play(@_) },
+    play => sub {
+        my ($member, $key, $at) = @_;
+        bless({ %$g, t => $at // $t }, ref $g)->play($member, $key);
+    },
     enter => sub {
-        my ($member, $key) = @_;
-        $t->post('/loyalty/sweepstakes/raffle/entries', { tickets => 1 },
+        my ($member, $key, $at) = @_;
+        ($at // $t)->post('/loyalty/sweepstakes/raffle/entries', { tickets => 1 },
                  headers => { 'X-Member' => $member,
                               'Idempotency-Key' => $key });
     },
@@ -116,6 +120,46 @@ for my $kind (qw(play enter)) {
                 is(made($member), $then eq 'same' ? 1 : 2, 'once');
             }
         }
+    }
+}
+
+
+# ---- while something is open, and a node without "split" ----
+
+my $plain = Loyalty::Test->new(
+    redis => 0, files => { secret => 'main:' . '5a' x 32 . "\n" },
+    server => 'location /fair/ { loyalty_proof shop; }',
+    program => 'redis unix:' . $t->dir . "/redis.sock;\n$program");
+
+for my $kind (qw(play enter)) {
+    for my $step (qw(reserve draw)) {
+        my $member = "$kind-$step-plain";
+
+        surely(sub { $t->event(@_) }, { id => 'e', member => $member,
+                                        type => 'purchase' });
+        $cut->next(after => "${kind}_$step");
+        $make{$kind}->($member, 'one');
+
+        is($plain->me($member)->json->{wallets}{points}{balance}, 100,
+           "$member: what is held is shown");
+        is($plain->get("/loyalty-admin/members/$member$_")->status, 200,
+           "the admin API: $_") for '', '/export', '/history';
+        like(scalar(`bin/loyalty-member --redis unix:@{[ $t->dir
+                     ]}/redis.sock --program shop $member 2>&1`),
+             qr/points/, 'loyalty-member');
+        is($plain->post("/loyalty-admin/members/$member/adjustments",
+                        { wallet => 'points', amount => -95,
+                          reason => 'all of it' },
+                        headers => { 'Idempotency-Key' => $member,
+                                     'Loyalty-Actor' => 'olga' })->code,
+           'insufficient_balance', 'and cannot be spent');
+
+        my $r = $make{$kind}->($member, 'two', $plain);
+
+        is($r->status, 200, 'a node without "split" ends it')
+            or diag $r->body;
+        is(surely($make{$kind}, $member, 'one')->status, 200, 'with its key');
+        is(made($member), 2, 'once');
     }
 }
 
