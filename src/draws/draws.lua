@@ -5,7 +5,8 @@
 --
 -- G:s is msgpack values, one after another: 1 format, 2 records in the log
 -- (entries, plays: the next one's seq), 3 paused (0 or 1; 2: it was rewound,
--- and is held until somebody has looked), 4 generation, 5 last epoch that is over (0 in a sweepstakes), then the room's own ones.
+-- and is held until somebody has looked), 4 generation, 5 last epoch that is
+-- over (0 in a sweepstakes), then the room's own ones.
 --
 
 local GAME = 1                      -- format of G:s
