@@ -4,7 +4,8 @@
 # no prize beyond its stock, no acknowledged win lost, one result for each key,
 # each play charged once, and no gap in the log.  LOYALTY_SOAK=100000, as in
 # "make soak-plays", takes so many plays and LOYALTY_KILLS kills, and asks
-# loyalty-verify; LOYALTY_SEED repeats a run.
+# loyalty-verify; LOYALTY_SEED repeats a run, LOYALTY_SPLIT=1 has each play in
+# three steps.
 
 use strict;
 use warnings;
@@ -22,9 +23,10 @@ my $plays = $ENV{LOYALTY_SOAK} || 2400;
 my $large = $plays >= 10_000;
 my $kills = $ENV{LOYALTY_KILLS} || ($large ? 200 : 12);
 my $seed = $ENV{LOYALTY_SEED} || ($large ? time % 1_000_000 : 11);
-my $cars = int $plays / 100;
+my $cars = int $plays / 200;
 my $codes = int $plays / 120;
 my $blanks = int $plays / 2;
+my $pins = int $plays / 8;                  # one of 25 is due
 my $split = $ENV{LOYALTY_SPLIT};            # which has no codes
 
 my ($open, $close) = map { Loyalty::Instant::at($_) } -3600, 86400;
@@ -42,6 +44,10 @@ instant_win deck {
     open $open; close $close; cost points 1; draw deck blanks=$blanks;
     prize bag { stock $codes; @{[ $split ? '' : 'codes codes;' ]} }
     prize hat { stock 10; award points 5; }
+}
+instant_win calendar {
+    open $open; close $close; cost points 1; draw moments;
+    prize pin { stock $pins; award points 1; }
 }
 END
 my %common = (workers => 2, allow => [qr/exited on signal 9/],
@@ -66,8 +72,10 @@ my $m = Loyalty::Mayhem->new([$t, $other], {
     deck => { price => 1,
               prizes => { bag => { stock => $codes, codes => !$split },
                           hat => { stock => 10, award => 5 } } },
-}, members => $large ? 500 : 40, points => 1_000_000, pool => $split ? 0 : $codes,
-   seed => $seed);
+    calendar => { price => 1,
+                  prizes => { pin => { stock => $pins, award => 1 } } },
+}, members => $large ? 500 : 40, points => 1_000_000,
+   pool => $split ? 0 : $codes, seed => $seed);
 my $start = time;
 
 $m->run(plays => $plays, kills => $kills, seconds => $large ? 3600 : 120);
