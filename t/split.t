@@ -73,7 +73,36 @@ is($game{scratch}->play('m2', 'again')->code, 'not_eligible',
    'and takes part no more');
 is(enter('m2', 'again', 1)->code, 'not_eligible', 'nowhere');
 
-my @calls = $monitor->calls;
+# and whatever else asks Redis
+
+my $admin = sub {
+    my ($path, $body) = @_;
+    my %actor = (headers => { 'Loyalty-Actor' => 'olga',
+                              'Idempotency-Key' => $path });
+
+    is(($body ? $t->post("/loyalty-admin/$path", $body, %actor)
+              : $t->get("/loyalty-admin/$path"))->status, 200, $path);
+};
+
+$admin->($_) for qw(stats members/m1 members/m1/export members/m1/history
+                    games/deck);
+$admin->('members/m1/adjustments', { wallet => 'points', amount => 1,
+                                     reason => 'test' });
+$admin->('games/scratch/grants', { member => 'm1', plays => 1,
+                                   method => 'post' });
+$admin->('games/deck/pause', {});
+$admin->('games/deck/resume', {});
+is($t->reversal('visit', { id => 'back', member => 'm1' })->status, 200,
+   'a reversal');
+is($t->me('m1')->status, 200, 'me');
+is($t->get('/loyalty/sweepstakes/raffle', headers => { 'X-Member' => 'm1' })
+   ->status, 200, 'a sweepstakes');
+
+my @calls;
+
+ok($t->wait_for(sub { push @calls, $monitor->calls;
+                      return grep { $_->{name} eq 'pending' } @calls }),
+   'the leader looks for what was cut off');
 
 cmp_ok(scalar(grep { $_->{name} =~ /^play_/ } @calls), '>=', 5 * 3 * 2 * 3,
        'three calls for each play');

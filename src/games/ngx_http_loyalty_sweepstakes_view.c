@@ -24,6 +24,8 @@ typedef struct {
     ngx_http_loyalty_campaign_t  *campaign;
     u_char                        person[LOYALTY_HASH];
     size_t                        len;            /* of person, 0: not known */
+    ngx_uint_t                    asked;          /* the member was, alone */
+    ngx_str_t                     member;         /* then */
 } ngx_http_loyalty_view_ctx_t;
 
 
@@ -40,6 +42,8 @@ enum {
 
 static ngx_int_t ngx_http_loyalty_view_ready(
     ngx_http_loyalty_member_ctx_t *ctx);
+static ngx_int_t ngx_http_loyalty_view_member(
+    ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
 static ngx_int_t ngx_http_loyalty_view_reply(
     ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
 static ngx_int_t ngx_http_loyalty_view_json(
@@ -101,6 +105,14 @@ ngx_http_loyalty_view_ready(ngx_http_loyalty_member_ctx_t *ctx)
 
     vctx = ctx->data;
 
+    /* the member is in another slot than the game */
+
+    if (ctx->program->split && !vctx->asked) {
+        return ngx_http_loyalty_member_call(ctx, NGX_HTTP_LOYALTY_GET, 1,
+                                            ctx->keys, NULL,
+                                            ngx_http_loyalty_view_member);
+    }
+
     p = ngx_pnalloc(ctx->request->pool, 3 * NGX_HTTP_LOYALTY_CAMPAIGN_KEY);
 
     if (p == NULL) {
@@ -134,8 +146,31 @@ ngx_http_loyalty_view_ready(ngx_http_loyalty_member_ctx_t *ctx)
     value.len = w.pos - arg;
 
     return ngx_http_loyalty_member_call(ctx, NGX_HTTP_LOYALTY_FN_SWEEPSTAKES,
-                                        4, keys, &value,
+                                        vctx->asked ? 3 : 4, keys, &value,
                                         ngx_http_loyalty_view_reply);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_view_member(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_http_loyalty_reply_t *reply)
+{
+    ngx_http_loyalty_view_ctx_t  *vctx;
+
+    vctx = ctx->data;
+    vctx->asked = 1;
+
+    if (reply->n == 1 && reply->values[0].len != 0) {
+
+        vctx->member.len = reply->values[0].len;
+        vctx->member.data = ngx_pstrdup(ctx->request->pool,
+                                        &reply->values[0]);
+        if (vctx->member.data == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    return ngx_http_loyalty_view_ready(ctx);
 }
 
 
@@ -161,6 +196,10 @@ ngx_http_loyalty_view_reply(ngx_http_loyalty_member_ctx_t *ctx,
 
     if (rc == NGX_OK && reply->n != NGX_HTTP_LOYALTY_VIEW_VALUES) {
         rc = NGX_ERROR;
+    }
+
+    if (rc == NGX_OK && vctx->asked) {
+        reply->values[NGX_HTTP_LOYALTY_VIEW_MEMBER] = vctx->member;
     }
 
     if (rc == NGX_OK) {
