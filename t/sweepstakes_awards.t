@@ -105,7 +105,11 @@ sub changed {
         ($state[@state], $at) = Loyalty::MsgPack::decode_at($raw, $at);
     }
 
-    $state[1] = $to{records} if $to{records};
+    if ($to{records}) {
+        $state[1] = $to{records};
+        Loyalty::Sweeps::fill($t, $tag, $to{records});
+    }
+
     $state[3]++ if $to{generation};
     $t->redis->call('SET', "$tag:s", join '',
                     map { Loyalty::MsgPack::encode($_) } @state);

@@ -13,6 +13,7 @@ use lib "$FindBin::Bin/lib", "$FindBin::Bin/../bin/lib";
 use JSON::PP ();
 use Loyalty::Fairness;
 use Loyalty::MsgPack;
+use Loyalty::Sweeps;
 use Loyalty::Test;
 use MIME::Base64 qw(decode_base64);
 use POSIX qw(strftime);
@@ -359,32 +360,36 @@ sub records {
     }
 
     $state[1] = $seq;
+    my $length = Loyalty::Sweeps::fill($t, $tag, $seq);
     $state[6] = $tickets if defined $tickets;
     $t->redis->call('SET', "$tag:s", join '',
                     map { Loyalty::MsgPack::encode($_) } @state);
+    return $length;
 }
 
-records(9000);
+my $length = records(9000);
 $r = enter('tess', { tickets => 1, free => $true });
 is($r->status, 200, 'an entry into another chunk than was guessed')
     or diag $r->body;
 is($r->json->{entry}, 9000, 'with its number');
-is($t->redis->call('STRLEN', "$tag:e:2"), 132, 'in its chunk');
+is($t->redis->call('STRLEN', "$tag:e:2"), $length + 132,
+   'in its chunk');
 
 sub awarded_far {
-records(20000);
+$length = records(20000);
 $r = $t->event({ id => 'far', member => 'uma', type => 'purchase',
                  amount => '100.00' });
 is($r->status, 200, 'an event that awards into another chunk')
     or diag $r->body;
 is(scalar(grep { $_->{type} eq 'tickets' } @{ $r->json->{effects} }), 2,
    'has its tickets');
-is($t->redis->call('STRLEN', "$tag:e:4"), 264, 'there');
-records(40000);
+is($t->redis->call('STRLEN', "$tag:e:4"), $length + 264, 'there');
+$length = records(40000);
 my @lines = $t->events([map { { id => "far$_", member => "u$_",
     type => 'purchase', amount => '100.00' } } 1 .. 50])->lines;
 is(scalar(grep { $_->{status} == 200 } @lines), 50, 'a batch');
-is($t->redis->call('STRLEN', "$tag:e:9"), 100 * 132, 'all of it');
+is($t->redis->call('STRLEN', "$tag:e:9"), $length + 100 * 132,
+   'all of it');
 $r = $t->reversal('far', { id => 'farther', member => 'uma' });
 is(scalar(grep { $_->{type} eq 'tickets' } @{ $r->json->{effects} }), 2,
    'a reversal');

@@ -81,7 +81,7 @@
 --     output: "N"; "D": it stands there already; "F": the file is full
 -- pause_@H@
 --     keys:   state
---     input:  0, 1 or 2 (held): only 0 takes back what is held
+--     input:  0, 1, 2 or 3 (held): only 0 takes back what is held
 --     output: "N", or "D": it was so already
 -- piece_@H@      (no writes) a part of a file, or of a log
 --     keys:   file; or state, chunk

@@ -4,9 +4,9 @@
 -- docs/internals.md describes the bytes.
 --
 -- G:s is msgpack values, one after another: 1 format, 2 records in the log
--- (entries, plays: the next one's seq), 3 paused (0 or 1; 2: it was rewound,
--- and is held until somebody has looked), 4 generation, 5 last epoch that is
--- over (0 in a sweepstakes), then the room's own ones.
+-- (entries, plays: the next one's seq), 3 paused (0 or 1; held until somebody
+-- has looked: 2, it was rewound, or 3, its log is damaged), 4 generation,
+-- 5 last epoch that is over (0 in a sweepstakes), then the room's own ones.
 --
 
 local GAME = 1                      -- format of G:s
@@ -53,6 +53,29 @@ local function game_save(key, g)
 end
 
 
+-- A record gets to where it belongs in its chunk.  Where that is damaged, it is
+-- taken back, the game is held, and nothing else may come of it: false.
+
+local function put_record(key, state, at, bytes)
+    local n = call('APPEND', key, bytes)
+
+    if n == at + #bytes then
+        return true
+    elseif n > #bytes then
+        call('SET', key, call('GETRANGE', key, 0, n - #bytes - 1))
+    else
+        call('DEL', key)
+    end
+
+    local g = { unpack_all(call('GET', state)) }
+
+    g[DRAWN_PAUSED] = 3
+    game_save(state, g)
+
+    return false
+end
+
+
 -- Appends to a published file that has "at" bytes (under 0: whatever it
 -- has).  True when it did, or when the bytes stand there already; and the
 -- file's length.
@@ -87,16 +110,6 @@ end
 
 -- whether a loaded member is one of those that "eligible" lines name
 
-local compare = {
-    [0] = function(a, b) return a == b end,
-    function(a, b) return a ~= b end,
-    function(a, b) return a < b end,
-    function(a, b) return a <= b end,
-    function(a, b) return a > b end,
-    function(a, b) return a >= b end
-}
-
-
 local function among(value, list, i)
     for j = i, #list do
         if list[j] == value then
@@ -108,7 +121,21 @@ local function among(value, list, i)
 end
 
 
-local function eligible(c, conditions)
+local eligible
+
+do
+
+local compare = {
+    [0] = function(a, b) return a == b end,
+    function(a, b) return a ~= b end,
+    function(a, b) return a < b end,
+    function(a, b) return a <= b end,
+    function(a, b) return a > b end,
+    function(a, b) return a >= b end
+}
+
+
+function eligible(c, conditions)
     for i = 1, #conditions do
         local cond = conditions[i]
         local value, ok
@@ -138,4 +165,6 @@ local function eligible(c, conditions)
     end
 
     return true
+end
+
 end

@@ -475,10 +475,11 @@ ngx_int_t ngx_http_loyalty_campaign_token(
 typedef enum {
     NGX_HTTP_LOYALTY_NOT_PAUSED = 0,
     NGX_HTTP_LOYALTY_PAUSED,
-    NGX_HTTP_LOYALTY_REWOUND                      /* held from here on */
+    NGX_HTTP_LOYALTY_REWOUND,                     /* held from here on */
+    NGX_HTTP_LOYALTY_DAMAGED
 } ngx_http_loyalty_paused_e;
 
-/* ,"held":"rewound" where it is held, nothing else */
+/* ,"held":"rewound" or "damaged" where it is held, else nothing */
 void ngx_http_loyalty_held_json(int64_t paused, loyalty_out_t *out);
 
 /* pause and resume; *length in the handler is 1 when nothing changed */

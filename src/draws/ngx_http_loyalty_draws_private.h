@@ -176,6 +176,9 @@ typedef struct {
     unsigned                      ticking:1;      /* the room's step is */
     unsigned                      again:1;        /* the next pass at once */
     unsigned                      rewound:1;      /* told */
+    unsigned                      damaged:1;      /* told */
+    unsigned                      last:1;         /* only the last record is
+                                                     looked at */
     unsigned                      held:1;         /* nothing is signed or
                                                      closed */
     int64_t                       seen;           /* before the question */

@@ -18,6 +18,10 @@ static void ngx_http_loyalty_lead_paused(void *data, ngx_int_t rc,
     int64_t length);
 static void ngx_http_loyalty_lead_records(void *data,
     ngx_http_loyalty_status_e status, ngx_http_loyalty_reply_t *reply);
+static void ngx_http_loyalty_lead_last(void *data,
+    ngx_http_loyalty_status_e status, ngx_http_loyalty_reply_t *reply);
+static void ngx_http_loyalty_lead_damaged(ngx_http_loyalty_lead_t *lead,
+    int64_t record);
 static ngx_uint_t ngx_http_loyalty_head_due(ngx_http_loyalty_lead_t *lead);
 static ngx_int_t ngx_http_loyalty_head_note(ngx_http_loyalty_lead_t *lead,
     ngx_pool_t *pool, ngx_str_t *note);
@@ -85,6 +89,12 @@ ngx_http_loyalty_lead_tree_is(void *data, ngx_http_loyalty_status_e status,
     }
 
     lead->held = (number[6] >= NGX_HTTP_LOYALTY_REWOUND);
+
+    /* it was resumed: what is wrong still is told once more */
+
+    if (number[6] < NGX_HTTP_LOYALTY_DAMAGED) {
+        lead->damaged = 0;
+    }
 
     if (number[0] < lead->seen || number[0] < number[1]) {
         ngx_http_loyalty_lead_rewound(lead, number[0]);
@@ -182,46 +192,122 @@ ngx_http_loyalty_lead_paused(void *data, ngx_int_t rc, int64_t length)
 
     if (rc == NGX_ERROR) {
         lead->rewound = 0;
+        lead->damaged = 0;
     }
 }
 
 
-/* the next records, and which rounds they used */
+/*
+ * The next records, and which rounds they used; without any, and of a
+ * sweepstakes, whose entries are read when it closes, the last one: it must
+ * be where it was put.
+ */
 
 ngx_int_t
 ngx_http_loyalty_lead_log(ngx_http_loyalty_lead_t *lead)
 {
     u_char         buf[2][NGX_HTTP_LOYALTY_CAMPAIGN_KEY], text[32];
-    int64_t        at, n;
+    size_t         len;
+    int64_t        at, n, place;
     ngx_str_t      key[2], arg;
+    ngx_uint_t     plays;
     loyalty_mpw_t  w;
 
-    if (lead->campaign->kind != LOYALTY_INSTANT_WIN
-        || (int64_t) lead->tree.size >= lead->records)
-    {
+    if (lead->records == 0) {
         return NGX_OK;
     }
 
-    at = lead->tree.size % NGX_HTTP_LOYALTY_CHUNK;
+    plays = (lead->campaign->kind == LOYALTY_INSTANT_WIN);
+    len = plays ? LOYALTY_PLAYREC_LEN : LOYALTY_ENTRY_LEN;
 
-    n = lead->records - lead->tree.size;
-    n = ngx_min(n, NGX_HTTP_LOYALTY_CHUNK - at);
+    lead->last = (!plays || (int64_t) lead->tree.size >= lead->records);
+
+    at = lead->last ? lead->records - 1 : (int64_t) lead->tree.size;
+    place = at % NGX_HTTP_LOYALTY_CHUNK;
+
+    n = lead->records - at;
+    n = ngx_min(n, NGX_HTTP_LOYALTY_CHUNK - place);
     n = ngx_min(n, NGX_HTTP_LOYALTY_READ);
 
     ngx_http_loyalty_campaign_key(lead->campaign, "s", -1, buf[0], &key[0]);
-    ngx_http_loyalty_campaign_key(lead->campaign, "l",
-                                  lead->tree.size / NGX_HTTP_LOYALTY_CHUNK,
+    ngx_http_loyalty_campaign_key(lead->campaign, plays ? "l" : "e",
+                                  at / NGX_HTTP_LOYALTY_CHUNK,
                                   buf[1], &key[1]);
 
     loyalty_mpw_init(&w, text, sizeof(text));
-    loyalty_mpw_int(&w, at * LOYALTY_PLAYREC_LEN);
-    loyalty_mpw_int(&w, n * LOYALTY_PLAYREC_LEN);
+    loyalty_mpw_int(&w, place * len);
+    loyalty_mpw_int(&w, n * len);
 
     arg.data = text;
     arg.len = w.pos - w.start;
 
     return ngx_http_loyalty_lead_call(lead, NGX_HTTP_LOYALTY_FN_PIECE, 2, key,
-                                      &arg, ngx_http_loyalty_lead_records);
+                                      &arg, lead->last
+                                            ? ngx_http_loyalty_lead_last
+                                            : ngx_http_loyalty_lead_records);
+}
+
+
+static void
+ngx_http_loyalty_lead_last(void *data, ngx_http_loyalty_status_e status,
+    ngx_http_loyalty_reply_t *reply)
+{
+    ngx_http_loyalty_lead_t *lead = data;
+
+    ngx_str_t          *bytes;
+    ngx_uint_t          sound;
+    loyalty_entry_t     entry;
+    loyalty_playrec_t   rec;
+
+    lead->op = NULL;
+
+    if (status != NGX_HTTP_LOYALTY_REPLY || reply->n != 2) {
+        ngx_http_loyalty_lead_next(lead, NGX_ERROR);
+        return;
+    }
+
+    bytes = &reply->values[1];
+
+    sound = (lead->campaign->kind == LOYALTY_INSTANT_WIN)
+            ? loyalty_playrec_decode(bytes->data, bytes->len, &rec) == 0
+              && (int64_t) rec.seq == lead->records - 1
+            : loyalty_entry_decode(bytes->data, bytes->len, &entry) == 0
+              && (int64_t) entry.seq == lead->records - 1;
+
+    if (!sound) {
+        ngx_http_loyalty_lead_damaged(lead, lead->records - 1);
+    }
+
+    ngx_http_loyalty_lead_next(lead, NGX_OK);
+}
+
+
+/* what is there already is worth nothing with a gap before it */
+
+static void
+ngx_http_loyalty_lead_damaged(ngx_http_loyalty_lead_t *lead, int64_t record)
+{
+    lead->held = 1;
+
+    if (lead->damaged) {
+        return;
+    }
+
+    lead->damaged = 1;
+
+    ngx_log_error(NGX_LOG_EMERG, lead->leader->log, 0,
+                  "the log of %V in Redis is damaged at record %L: it is "
+                  "paused, and neither closed nor drawn before its data is "
+                  "back and it is resumed", &lead->campaign->rule->reason,
+                  record);
+
+    if (ngx_http_loyalty_campaign_pause(lead->campaign,
+                                        NGX_HTTP_LOYALTY_DAMAGED,
+                                        ngx_http_loyalty_lead_paused, lead)
+        != NGX_OK)
+    {
+        lead->damaged = 0;
+    }
 }
 
 
@@ -280,11 +366,8 @@ ngx_http_loyalty_lead_records(void *data, ngx_http_loyalty_status_e status,
 
 damaged:
 
-    ngx_log_error(NGX_LOG_ALERT, lead->leader->log, 0,
-                  "the log of %V in Redis is damaged at record %uL",
-                  &lead->campaign->rule->reason, lead->tree.size);
-
-    ngx_http_loyalty_lead_next(lead, NGX_ERROR);
+    ngx_http_loyalty_lead_damaged(lead, (int64_t) lead->tree.size);
+    ngx_http_loyalty_lead_next(lead, NGX_OK);
 }
 
 

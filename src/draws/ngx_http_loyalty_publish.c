@@ -193,7 +193,10 @@ ngx_http_loyalty_pause_answer(ngx_http_loyalty_ask_t *ask,
 void
 ngx_http_loyalty_held_json(int64_t paused, loyalty_out_t *out)
 {
-    if (paused >= NGX_HTTP_LOYALTY_REWOUND) {
+    if (paused >= NGX_HTTP_LOYALTY_DAMAGED) {
+        loyalty_out_lit(out, ",\"held\":\"damaged\"");
+
+    } else if (paused == NGX_HTTP_LOYALTY_REWOUND) {
         loyalty_out_lit(out, ",\"held\":\"rewound\"");
     }
 }

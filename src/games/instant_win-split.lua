@@ -115,11 +115,17 @@ local function play_draw(keys, t, id, blob, generation, first, bar, e, R,
     end
 
     local d = drawn
+
+    if not put_record(keys[2 + d.chunk], keys[1], seq % CHUNK * RECORDED,
+                      d.record)
+    then
+        return decided(keys[4], t, id, 'Epaused')
+    end
+
     local pool = d.row > 0 and d.status % DEGRADED == WIN
                  and rule[ROWS][d.row + 3] or ''
     local code = pool ~= '' and call('LPOP', pool) or ''
 
-    call('APPEND', keys[2 + d.chunk], d.record)
     game_save(keys[1], g)
     decided(keys[4], t, id, 'P' .. spack('>I8', seq) .. code)
 

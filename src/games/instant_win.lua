@@ -688,10 +688,15 @@ end
 -- what leaves memory once nothing can be refused any more
 
 local function flush(c, own)
-    local keys, d = c.keys, drawn
+    local keys, d, g = c.keys, drawn, own.game
 
-    call('APPEND', keys[6 + d.chunk], d.record)
-    game_save(keys[5], own.game)
+    if put_record(keys[6 + d.chunk], keys[5],
+                  (g[DRAWN_RECORDS] - 1) % CHUNK * RECORDED, d.record)
+    then
+        game_save(keys[5], g)
+    else
+        c.failed = 'paused'
+    end
 end
 
 

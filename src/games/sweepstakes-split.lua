@@ -101,6 +101,10 @@ local function enter_draw(keys, now, id, bar, t, n, method)
 
     flush(c, t)
 
+    if c.failed then
+        return 'E' .. c.failed
+    end
+
     return decided(keys[4], now, id, 'P' .. spack('>I8I8', seq, first))
 end
 

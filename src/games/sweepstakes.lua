@@ -86,14 +86,18 @@ local function shut(g, rule, now)
 end
 
 
--- what leaves memory once nothing can be refused any more
+-- What leaves memory once nothing can be refused any more.  Where the log is
+-- damaged, another try finds the game paused.
 
 local function flush(c, t)
-    local key = t[2]
+    local key, records = t[2], t.records
 
     for k = 0, 1 do
-        if t.records[k] then
-            call('APPEND', c.keys[key + 1 + k], t.records[k])
+        if records[k] and not put_record(c.keys[key + 1 + k], c.keys[key],
+                                         records[k + 2], records[k])
+        then
+            fail_retry(c, t, '')
+            return
         end
     end
 
@@ -102,7 +106,8 @@ end
 
 
 -- Appends a record; returns its seq, or nil: the keys are not those of the
--- chunk that it belongs to.  t.records[0] and [1] are what N and N + 1 get.
+-- chunk that it belongs to.  t.records[0] and [1] are what N and N + 1 get,
+-- [2] and [3] where.
 
 local function book(c, t, g, first, n, commit, method, flags)
     local seq = g[DRAWN_RECORDS]
@@ -115,6 +120,7 @@ local function book(c, t, g, first, n, commit, method, flags)
 
     local records = t.records or {}
 
+    records[k + 2] = records[k + 2] or seq % CHUNK * 132
     records[k] = (records[k] or '') .. t.rule[5]
                  .. spack('>I8I8I8I4', seq, c.now, first, n) .. t[4] .. commit
                  .. char(method, flags)

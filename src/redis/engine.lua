@@ -295,6 +295,10 @@ local function save(c, keys, needle, rest, program_slot, type_slot)
 
     if c.targets ~= NO_TARGETS then
         flush_targets(c)
+
+        if c.failed then
+            return 'E' .. c.failed
+        end
     end
 
     if c.codes then

@@ -456,7 +456,8 @@ end
 -- Targets: what an award into a game's own slot of Redis needs beside the
 -- member, keyed by the game's hash.  Each is { hash, index of its first key,
 -- what the game adds }.  A transition changes targets in memory alone and
--- sets flush, which save() calls once nothing can be refused any more.
+-- sets flush, which save() calls once nothing can be refused any more; only
+-- where a log is damaged c.failed is set by it.
 
 local NO_TARGETS = {}
 
@@ -475,7 +476,7 @@ end
 
 local function flush_targets(c)
     for _, t in pairs(c.targets) do
-        if t.flush then
+        if t.flush and not c.failed then
             t.flush(c, t)
         end
     end

@@ -58,7 +58,11 @@ sub new {
     $self->_chain;
 
     $self->{mh} = H($self->manifest);
-    $self->state(0) if !$arg{old};
+
+    if (!$arg{old}) {
+        $self->state(0);
+        $engine->raw('DEL', "$self->{tag}:l:0");
+    }
 
     return $self;
 }

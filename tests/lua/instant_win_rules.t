@@ -380,12 +380,42 @@ refused('an older one than that', $game, 'beacon_unavailable', 'bert',
 
 $game = game();
 $game->state(0, records => 4095);
+$engine->raw('SET', "$game->{tag}:l:0", 'x' x (189 * 4095));
 $game->{seq} = 5000;
 is_deeply($game->play('anna', $OPEN, 'a')->{asked}, ['l4095'],
           'the chunk that is next is asked for');
 is($game->play('anna', $OPEN, 'b')->{play}{seq}, 4096, 'the next chunk');
-is($engine->raw('STRLEN', "$game->{tag}:l:0"), 189, 'is a key');
+is($engine->raw('STRLEN', "$game->{tag}:l:0"), 189 * 4096, 'is a key');
 is($engine->raw('STRLEN', "$game->{tag}:l:1"), 189, 'of its own');
+
+
+# ---- a log that is damaged ----
+
+for (['lost', sub { $engine->raw('DEL', $_[0]) }],
+     ['cut', sub { $engine->raw('SETRANGE', $_[0], 0, '');
+                   $engine->raw('SET', $_[0], 'x' x 100) }],
+     ['longer', sub { $engine->raw('APPEND', $_[0], 'x') }])
+{
+    my ($what, $damage) = @$_;
+    my ($key, $member) = (undef, "of $what");
+
+    $game = game(cost => [1, \'WPTS', 3]);
+    $key = "$game->{tag}:l:0";
+    earn($member, 'start', 30);
+    $game->play($member, $OPEN, "k$_") for 1 .. 2;
+    $damage->($key);
+
+    my $before = $engine->raw('GET', $key);
+
+    is($game->play($member, $OPEN, 'k3')->{code}, 'paused',
+       "a log that is $what: no play");
+    is($engine->raw('GET', $key), $before, 'the log as it was');
+    is($game->values->[2], 3, 'the game is held');
+    is($game->values->[1], 2, 'two plays');
+    is($engine->state($member)->{wallets}[0], 24, 'and paid for two');
+    is($game->play($member, $OPEN, 'k1')->{code}, undef, 'a known one')
+        if $what eq 'longer';
+}
 
 
 # ---- many ----

@@ -295,6 +295,28 @@ is(back('e1', generation => 9)->{code}, 'retrySPRG', 'a void is told too');
 is(scalar @{ back('e1') }, 1, 'a void before it');
 is($w->state('a')->[0], 2, 'two tickets are left');
 
+# a log that is damaged: nothing is entered, and the game is held
+
+for (['lost', sub { $_[0]->raw('DEL', $_[1]) }],
+     ['longer', sub { $_[0]->raw('APPEND', $_[1], 'x') }])
+{
+    my ($what, $damage) = @$_;
+    my $d = Raffle->new(e => Engine->new(clock => $s->{open}));
+
+    $d->at($d->{open} + 1);
+    ok(!$d->enter('a')->{code}, 'an entry');
+
+    my $redis = $d->engine;
+    $damage->($redis, $d->key('e:0'));
+    my $before = $redis->raw('GET', $d->key('e:0'));
+
+    is($d->enter('b')->{code}, 'retrySPRG', "$what: another try");
+    is($d->enter('b')->{code}, 'paused', 'finds it paused');
+    is($redis->raw('GET', $d->key('e:0')), $before, 'the log as it was');
+    is_deeply([@{ $d->game }{qw(seq paused tickets)}], [1, 3, 1], 'held');
+    ok(!(eval { $d->state('b') } // [0])->[0], 'the member has no tickets');
+}
+
 # at most so many entries of a member
 
 my $m = Raffle->new;
