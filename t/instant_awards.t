@@ -33,9 +33,14 @@ instant_win cups { $dates draw odds; prize cup { odds 1/1; award reward cup; } }
 instant_win deck { $dates draw deck blanks=1;
                    prize mug { stock 1; award reward mug; }
                    prize pen { stock 1; } }
+sweepstakes raffle { $dates limit 3 per campaign; prize trip { stock 1; } }
+instant_win all { $dates draw odds;
+                  prize lot { odds 1/1; award points 5; award tickets raffle 2;
+                              award plays mugs 1; award tickets raffle 1;
+                              award tickets raffle 1; } }
 END
 
-my %game = map { $_ => Loyalty::Instant->new($t, $_) } qw(mugs cups deck);
+my %game = map { $_ => Loyalty::Instant->new($t, $_) } qw(mugs cups deck all);
 
 sub effects {
     my ($game, $key) = @_;
@@ -76,6 +81,19 @@ is(effects(cups => 1), 'reward C1', 'it is won');
 is(effects(cups => 2), 'sold_out', 'no other one is');
 is(codes('C2')->json->{unused}, 1, 'there is another one');
 is(effects(cups => 2), 'reward C2', 'and it goes on');
+
+# ---- what is listed is what was given ----
+
+my @lists = map {
+    my $won = $game{all}->play('lea', $_)->json;
+    join ' ', map { $_->{sweepstakes} ? "tickets $_->{tickets}"
+                    : $_->{game} ? "plays $_->{plays}" : "points $_->{amount}" }
+              @{ $won->{award} }
+} 1 .. 3, 1;
+
+is($lists[0], 'points 5 tickets 2 plays 1 tickets 1', 'up to the limit');
+is($lists[1], 'points 5 plays 1', 'tickets that were refused are not');
+is($lists[3], $lists[0], 'a repeat says the same');
 
 # ---- a prize that is gone awards nothing ----
 

@@ -17,6 +17,7 @@
 
 /* entries of a record, docs/internals.md */
 
+#define NGX_HTTP_LOYALTY_ENTRY_POINTS     1
 #define NGX_HTTP_LOYALTY_ENTRY_ITEMS      2
 #define NGX_HTTP_LOYALTY_ENTRY_PROGRESS   3
 #define NGX_HTTP_LOYALTY_ENTRY_AFTER      4

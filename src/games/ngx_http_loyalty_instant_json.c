@@ -19,6 +19,8 @@ typedef struct {
     int64_t                       version;
     ngx_str_t                     code;           /* data NULL: none */
     int64_t                       left;           /* -1: no end */
+    loyalty_mpr_t                 given;          /* entries behind it: what
+                                                     the prize brought */
 } ngx_http_loyalty_played_t;
 
 
@@ -39,6 +41,8 @@ static ngx_int_t ngx_http_loyalty_played_awards(
 static ngx_int_t ngx_http_loyalty_played_award(
     ngx_http_loyalty_program_t *program, loyalty_mpr_t *r,
     ngx_http_loyalty_award_t *award);
+static ngx_uint_t ngx_http_loyalty_played_given(loyalty_mpr_t *r,
+    ngx_uint_t kind);
 static ngx_int_t ngx_http_loyalty_played_receipt(
     ngx_http_loyalty_campaign_t *campaign, ngx_uint_t win, ngx_str_t *bytes,
     loyalty_out_t *out);
@@ -124,6 +128,8 @@ ngx_http_loyalty_played_find(ngx_http_loyalty_record_t *record,
     if (loyalty_mpr_int(&entry.values, &slot) != 0) {
         return NGX_ERROR;
     }
+
+    played->given = r;
 
     return ngx_http_loyalty_played_read(&entry.values, played);
 }
@@ -253,13 +259,14 @@ ngx_http_loyalty_played_prize(ngx_http_loyalty_campaign_t *campaign,
 }
 
 
-/* what the prize awards, by the blob of its version */
+/* what the prize awards, by the blob of its version, as far as it was given */
 
 static ngx_int_t
 ngx_http_loyalty_played_awards(ngx_http_loyalty_program_t *program,
     ngx_http_loyalty_played_t *played, ngx_str_t *blob, loyalty_out_t *out)
 {
     uint32_t                   i;
+    ngx_uint_t                 n;
     loyalty_mpr_t              r;
     loyalty_mpv_t              v;
     ngx_http_loyalty_award_t   award;
@@ -276,11 +283,7 @@ ngx_http_loyalty_played_awards(ngx_http_loyalty_program_t *program,
         return NGX_ERROR;
     }
 
-    if (v.n == 0) {
-        return NGX_OK;
-    }
-
-    loyalty_out_lit(out, ",\"award\":[");
+    n = 0;
 
     for (i = 0; i + 3 <= v.n; i += 3) {
 
@@ -288,16 +291,90 @@ ngx_http_loyalty_played_awards(ngx_http_loyalty_program_t *program,
             return NGX_ERROR;
         }
 
-        if (i > 0) {
+        if (!ngx_http_loyalty_played_given(&played->given, award.kind)) {
+            continue;
+        }
+
+        if (n++ > 0) {
             loyalty_out_lit(out, ",");
+
+        } else {
+            loyalty_out_lit(out, ",\"award\":[");
         }
 
         ngx_http_loyalty_games_award_json(&award, out);
     }
 
-    loyalty_out_lit(out, "]");
+    if (n > 0) {
+        loyalty_out_lit(out, "]");
+    }
 
     return NGX_OK;
+}
+
+
+/*
+ * The entries behind a play are in the order of its awards.  Tickets may have
+ * been refused, of a reward nothing may have been left; a badge that the
+ * member has leaves no entry.
+ */
+
+static ngx_uint_t
+ngx_http_loyalty_played_given(loyalty_mpr_t *r, ngx_uint_t kind)
+{
+    int64_t                    slot, none;
+    ngx_uint_t                 of;
+    loyalty_mpr_t              next;
+    loyalty_mpv_t              code;
+    ngx_http_loyalty_entry_t   entry;
+
+    static const ngx_uint_t  awarded[] = {
+        0, NGX_HTTP_LOYALTY_ENTRY_POINTS, NGX_HTTP_LOYALTY_ENTRY_TICKETS,
+        NGX_HTTP_LOYALTY_ENTRY_PLAYS, NGX_HTTP_LOYALTY_ENTRY_BADGE,
+        NGX_HTTP_LOYALTY_ENTRY_REWARD
+    };
+
+    if (kind == NGX_HTTP_LOYALTY_AWARD_BADGE) {
+        return 1;
+    }
+
+    next = *r;
+
+    do {
+        if (ngx_http_loyalty_entry_next(&next, &entry) != NGX_OK) {
+            return 0;
+        }
+
+        of = (entry.kind == NGX_HTTP_LOYALTY_ENTRY_REFUSED)
+             ? NGX_HTTP_LOYALTY_ENTRY_TICKETS : entry.kind;
+
+    } while (of != NGX_HTTP_LOYALTY_ENTRY_POINTS
+             && of != NGX_HTTP_LOYALTY_ENTRY_TICKETS
+             && of != NGX_HTTP_LOYALTY_ENTRY_PLAYS
+             && of != NGX_HTTP_LOYALTY_ENTRY_REWARD);
+
+    if (of != awarded[kind]) {
+        return 0;
+    }
+
+    *r = next;
+
+    if (of == NGX_HTTP_LOYALTY_ENTRY_REWARD) {
+
+        if (loyalty_mpr_int(&entry.values, &slot) != 0) {
+            return 0;
+        }
+
+        next = entry.values;
+
+        if (loyalty_mpr_int(&next, &none) == 0) {
+            return 0;
+        }
+
+        return loyalty_mpr_next(&entry.values, &code) == 0;
+    }
+
+    return entry.kind != NGX_HTTP_LOYALTY_ENTRY_REFUSED;
 }
 
 
