@@ -50,7 +50,8 @@ sub state {
     my $what = $draw eq 'game' ? 'games' : 'sweepstakes';
     my $r = $nginx->get("/loyalty-admin/$what/$draw");
 
-    return $r->status == 200 ? $r->json->{state} : $r->code;
+    return $r->status == 200 ? $r->json->{stopped} // $r->json->{state}
+                             : $r->code;
 }
 
 sub reach {
