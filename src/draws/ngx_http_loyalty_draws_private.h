@@ -91,6 +91,8 @@ typedef enum {
     NGX_HTTP_LOYALTY_RUN_NEW = 0,                 /* Redis was not heard */
     NGX_HTTP_LOYALTY_RUN_READY,
     NGX_HTTP_LOYALTY_RUN_CHANGED,                 /* terms without version */
+    NGX_HTTP_LOYALTY_RUN_REOPENED,                /* another of its name goes
+                                                     on */
     NGX_HTTP_LOYALTY_RUN_STALE,                   /* an older version */
     NGX_HTTP_LOYALTY_RUN_SECRET,                  /* lost or wrong */
     NGX_HTTP_LOYALTY_RUN_LOST,                    /* Redis lost it */
@@ -114,6 +116,7 @@ struct ngx_http_loyalty_run_s {
     ngx_queue_t                   waiters;
     ngx_http_loyalty_op_t        *op;             /* the question */
     ngx_uint_t                    rounds;         /* of it, until an answer */
+    ngx_uint_t                    begins;         /* the next one begins it */
     ngx_msec_t                    asked;
     ngx_event_t                   retry;          /* cancelable */
     ngx_event_t                   build;          /* chains, in slices */
@@ -206,6 +209,7 @@ typedef struct {
     unsigned                      asked:1;        /* what is wanted */
 
     const char                   *told;           /* its state */
+    int64_t                       told_close;
     ngx_queue_t                   slots;          /* timestamps */
     ngx_http_loyalty_gather_t    *gather;         /* evidence */
     ngx_http_loyalty_sweep_t     *sweep;          /* of what was cut off */
@@ -348,6 +352,12 @@ void ngx_http_loyalty_run_wake(ngx_http_loyalty_run_t *run);
 /* it is known whether the campaign can go on */
 void ngx_http_loyalty_run_settle(ngx_http_loyalty_run_t *run,
     ngx_http_loyalty_run_e state, const char *fmt, ...);
+
+
+/* ---- begin.c ---- */
+
+/* Redis has no such campaign: it is begun, or it is settled that it is not */
+void ngx_http_loyalty_begin(ngx_http_loyalty_run_t *run);
 
 
 /* ---- manifest.c: what the versions say ---- */

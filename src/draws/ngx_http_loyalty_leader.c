@@ -23,6 +23,7 @@ static void ngx_http_loyalty_lead_pass(ngx_http_loyalty_lead_t *lead);
 static ngx_int_t ngx_http_loyalty_lead_ready(ngx_http_loyalty_lead_t *lead);
 static ngx_int_t ngx_http_loyalty_lead_state(ngx_http_loyalty_lead_t *lead);
 static const char *ngx_http_loyalty_lead_stage(ngx_http_loyalty_lead_t *lead);
+static int64_t ngx_http_loyalty_lead_close(ngx_http_loyalty_lead_t *lead);
 static void ngx_http_loyalty_lead_count(ngx_http_loyalty_lead_t *lead,
     const char *stage);
 static void ngx_http_loyalty_lead_told(void *data,
@@ -488,6 +489,7 @@ static ngx_int_t
 ngx_http_loyalty_lead_state(ngx_http_loyalty_lead_t *lead)
 {
     u_char                        name[128], field[128], value[128], buf[512];
+    int64_t                       close;
     ngx_str_t                     key, arg;
     const char                   *stage;
     loyalty_mpw_t                 w;
@@ -500,11 +502,14 @@ ngx_http_loyalty_lead_state(ngx_http_loyalty_lead_t *lead)
 
     ngx_http_loyalty_lead_count(lead, stage);
 
-    if (stage == lead->told) {
+    close = ngx_http_loyalty_lead_close(lead);
+
+    if (stage == lead->told && close == lead->told_close) {
         return NGX_OK;
     }
 
     lead->told = stage;
+    lead->told_close = close;
 
     key.data = name;
     key.len = ngx_sprintf(name, "{%V}:games", &campaign->program->name)
@@ -516,8 +521,8 @@ ngx_http_loyalty_lead_state(ngx_http_loyalty_lead_t *lead)
                                 (size_t) 2 * LOYALTY_CID, campaign->hex)
                     - field);
     loyalty_mpw_str(&w, value,
-                    ngx_sprintf(value, "%L %V %s", campaign->open,
-                                &rule->game->name, stage)
+                    ngx_sprintf(value, "%L %V %s %L", campaign->open,
+                                &rule->game->name, stage, close)
                     - value);
 
     arg.data = buf;
@@ -571,9 +576,6 @@ ngx_http_loyalty_lead_count(ngx_http_loyalty_lead_t *lead, const char *stage)
 static const char *
 ngx_http_loyalty_lead_stage(ngx_http_loyalty_lead_t *lead)
 {
-    int64_t                       close;
-    loyalty_epochs_t              clock;
-    ngx_http_loyalty_version_t   *last;
     ngx_http_loyalty_campaign_t  *campaign;
 
     campaign = lead->campaign;
@@ -590,17 +592,30 @@ ngx_http_loyalty_lead_stage(ngx_http_loyalty_lead_t *lead)
         return "planned";
     }
 
-    last = (campaign->kind == LOYALTY_INSTANT_WIN)
-           ? ngx_http_loyalty_last(campaign->run, &clock)
-           : ngx_http_loyalty_campaign_version(campaign);
-
-    close = (last != NULL) ? (int64_t) last->manifest.close : campaign->close;
-
-    if (lead->clock >= close) {
+    if (lead->clock >= ngx_http_loyalty_lead_close(lead)) {
         return (campaign->kind == LOYALTY_INSTANT_WIN) ? "over" : "closing";
     }
 
     return lead->paused ? "paused" : "open";
+}
+
+
+/* by the version that governs last */
+
+static int64_t
+ngx_http_loyalty_lead_close(ngx_http_loyalty_lead_t *lead)
+{
+    loyalty_epochs_t              clock;
+    ngx_http_loyalty_version_t   *last;
+    ngx_http_loyalty_campaign_t  *campaign;
+
+    campaign = lead->campaign;
+
+    last = (campaign->kind == LOYALTY_INSTANT_WIN)
+           ? ngx_http_loyalty_last(campaign->run, &clock)
+           : ngx_http_loyalty_campaign_version(campaign);
+
+    return (last != NULL) ? (int64_t) last->manifest.close : campaign->close;
 }
 
 

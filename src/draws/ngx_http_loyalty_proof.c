@@ -366,13 +366,13 @@ ngx_http_loyalty_proof_games_are(ngx_http_loyalty_proof_t *ctx,
 }
 
 
-/* OPEN KIND STATE */
+/* OPEN KIND STATE, and what nobody is told */
 
 static ngx_int_t
 ngx_http_loyalty_proof_game(ngx_http_loyalty_proof_game_t *game,
     ngx_str_t *name, ngx_str_t *value)
 {
-    u_char  *space;
+    u_char  *p, *space;
 
     space = ngx_strlchr(value->data, value->data + value->len, ' ');
 
@@ -384,6 +384,16 @@ ngx_http_loyalty_proof_game(ngx_http_loyalty_proof_game_t *game,
     game->open = ngx_atoof(value->data, space - value->data);
     game->rest.data = space + 1;
     game->rest.len = value->data + value->len - game->rest.data;
+
+    p = ngx_strlchr(game->rest.data, value->data + value->len, ' ');
+
+    if (p != NULL) {
+        p = ngx_strlchr(p + 1, value->data + value->len, ' ');
+    }
+
+    if (p != NULL) {
+        game->rest.len = p - game->rest.data;
+    }
 
     return (game->open == NGX_ERROR) ? NGX_DECLINED : NGX_OK;
 }

@@ -98,11 +98,10 @@ ngx_http_loyalty_run_ask(ngx_http_loyalty_run_t *run)
         return NGX_ERROR;
     }
 
-    /* a campaign that this worker has seen is not begun anew */
+    /* begun only when it is known that there is none: begin.c */
 
     loyalty_mpw_init(&w, buf, sizeof(buf));
-    loyalty_mpw_str(&w, salt, (run->known || run->versions.nelts > 0)
-                              ? 0 : LOYALTY_SALT);
+    loyalty_mpw_str(&w, salt, run->begins ? LOYALTY_SALT : 0);
     loyalty_mpw_str(&w, secrets->secret[0].id, secrets->secret[0].len);
     loyalty_mpw_str(&w, campaign->state.data, campaign->state.len);
 
@@ -117,6 +116,7 @@ ngx_http_loyalty_run_ask(ngx_http_loyalty_run_t *run)
     ngx_http_loyalty_campaign_key(campaign, "s", -1, keys[1], &key[1]);
 
     run->asked = ngx_current_msec;
+    run->begins = 0;
 
     run->op = ngx_http_loyalty_redis_call(campaign->program,
                                  NGX_HTTP_LOYALTY_INTERACTIVE,
@@ -147,6 +147,13 @@ ngx_http_loyalty_run_answered(void *data, ngx_http_loyalty_status_e status,
     if (++run->rounds > NGX_HTTP_LOYALTY_ROUNDS) {
         ngx_http_loyalty_run_settle(run, NGX_HTTP_LOYALTY_RUN_FAILED,
                                     "its manifest cannot be registered");
+        return;
+    }
+
+    /* this worker has not seen it, and Redis has none */
+
+    if (reply->n == 0 && !run->known && run->versions.nelts == 0) {
+        ngx_http_loyalty_begin(run);
         return;
     }
 
@@ -322,6 +329,7 @@ ngx_http_loyalty_run_problem(ngx_http_loyalty_run_t *run)
     switch (run->state) {
 
     case NGX_HTTP_LOYALTY_RUN_CHANGED:
+    case NGX_HTTP_LOYALTY_RUN_REOPENED:
     case NGX_HTTP_LOYALTY_RUN_SECRET:
         return NGX_HTTP_LOYALTY_P_RULES_CHANGED;
 

@@ -321,7 +321,7 @@ sub _draws {
 
         push @found, [ $ended ? 0 : 1, "$draw->{game} $draw->{name} is gone"
             . ($ended ? '' : ' before its close: nobody closes or draws it, '
-               . 'or another open makes it another campaign') ];
+               . 'and with another open its name answers rules_changed') ];
     }
 
     return @found;
