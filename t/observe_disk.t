@@ -52,6 +52,7 @@ cmp_ok(scalar $shop->files, '<=', 2, 'and a file that got nothing is no more');
 
 my $bytes = 0;
 $bytes += -s for $shop->files;
+cmp_ok($bytes, '>', 8192 - 512, 'what fits is there');
 is($shop->metric('spool_bytes'), $bytes, 'the bytes are those of the files');
 like($t->log, qr/\[crit\].* write\(\) of a file of the spool .*\(28: No space/,
      'which is told');

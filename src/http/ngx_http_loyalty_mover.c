@@ -14,6 +14,7 @@
 typedef struct {
     ngx_http_loyalty_backlog_t   *backlog;
     uint32_t                      slot;
+    uint32_t                      size;           /* of its record */
 } ngx_http_loyalty_moved_t;
 
 
@@ -66,6 +67,7 @@ static ngx_int_t
 ngx_http_loyalty_mover_batch(ngx_http_loyalty_sender_t *sender, u_char *buf)
 {
     off_t                      room;
+    size_t                     done;
     u_char                    *p;
     ngx_int_t                  rc;
     ngx_uint_t                 i, n;
@@ -88,7 +90,7 @@ ngx_http_loyalty_mover_batch(ngx_http_loyalty_sender_t *sender, u_char *buf)
         if (rc == 0) {
             p = ngx_cpymem(p, record.payload - LOYALTY_RECORD_HEAD,
                            record.size);
-            n++;
+            moved[n++].size = (uint32_t) record.size;
 
         } else if (rc == 1) {
             ngx_http_loyalty_stat(sender->observing->program,
@@ -104,20 +106,21 @@ ngx_http_loyalty_mover_batch(ngx_http_loyalty_sender_t *sender, u_char *buf)
         return NGX_DECLINED;
     }
 
-    rc = ngx_http_loyalty_spool_append(sender->spool, buf, p - buf);
+    rc = ngx_http_loyalty_spool_append(sender->spool, buf, p - buf, &done);
 
-    if (rc != NGX_OK) {
-        ngx_http_loyalty_mover_back(sender, moved, n);
-        return NGX_DECLINED;
-    }
-
-    for (i = 0; i < n; i++) {
+    for (i = 0; i < n && moved[i].size <= done; i++) {
+        done -= moved[i].size;
         (void) loyalty_ring_done(moved[i].backlog->ring->ring, moved[i].slot,
                                  ngx_pid);
     }
 
     ngx_http_loyalty_stat(sender->observing->program,
-                          NGX_HTTP_LOYALTY_STAT_SPOOLED, n);
+                          NGX_HTTP_LOYALTY_STAT_SPOOLED, i);
+
+    if (rc != NGX_OK) {
+        ngx_http_loyalty_mover_back(sender, &moved[i], n - i);
+        return NGX_DECLINED;
+    }
 
     return NGX_OK;
 }

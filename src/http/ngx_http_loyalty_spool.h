@@ -125,9 +125,10 @@ void ngx_http_loyalty_spool_failed(ngx_http_loyalty_spool_t *spool,
 /* bytes that still fit */
 off_t ngx_http_loyalty_spool_room(ngx_http_loyalty_spool_t *spool);
 
-/* appends whole records; NGX_ERROR: none of them is there */
+/* appends whole records; NGX_ERROR: only the first *done bytes of them are
+   there, which are whole ones, too */
 ngx_int_t ngx_http_loyalty_spool_append(ngx_http_loyalty_spool_t *spool,
-    u_char *p, size_t n);
+    u_char *p, size_t n, size_t *done);
 
 /* no more is appended to the last file */
 void ngx_http_loyalty_spool_seal(ngx_http_loyalty_spool_t *spool);

@@ -7,9 +7,9 @@
  * about half a minute.  With sync=on each batch is on the disk before it
  * leaves the ring, and the worker waits for the disk as long as that takes.
  *
- * When a write fails, what was written of it is cut off, and the records stay
- * in the ring; should even that fail, the file is left, and its reader passes
- * over what is no record.
+ * When a write fails, the records that got whole into the file stay there, the
+ * others in the ring, and what was written of those is cut off; should even
+ * that fail, the file is left, and its reader passes over what is no record.
  */
 
 #include "ngx_http_loyalty_observe.h"
@@ -22,7 +22,8 @@ static ngx_int_t ngx_http_loyalty_spool_open(ngx_http_loyalty_spool_t *spool);
 static void ngx_http_loyalty_spool_leave(ngx_http_loyalty_spool_t *spool,
     ngx_http_loyalty_segment_t *segment);
 static ngx_int_t ngx_http_loyalty_spool_write(ngx_fd_t fd, u_char *p,
-    size_t n);
+    size_t n, size_t *done);
+static size_t ngx_http_loyalty_spool_whole(u_char *p, size_t n);
 static ngx_int_t ngx_http_loyalty_spool_sync(ngx_http_loyalty_spool_t *spool);
 
 static ngx_int_t ngx_http_loyalty_save_found(void *data, uint64_t number,
@@ -57,10 +58,13 @@ ngx_http_loyalty_spool_room(ngx_http_loyalty_spool_t *spool)
 
 ngx_int_t
 ngx_http_loyalty_spool_append(ngx_http_loyalty_spool_t *spool, u_char *p,
-    size_t n)
+    size_t n, size_t *done)
 {
+    ngx_int_t                    rc;
     ngx_queue_t                 *q;
     ngx_http_loyalty_segment_t  *segment;
+
+    *done = 0;
 
     if (spool->failing
         && ngx_current_msec - spool->failed < NGX_HTTP_LOYALTY_SPOOL_AGAIN)
@@ -77,11 +81,25 @@ ngx_http_loyalty_spool_append(ngx_http_loyalty_spool_t *spool, u_char *p,
     q = ngx_queue_last(&spool->segments);
     segment = ngx_queue_data(q, ngx_http_loyalty_segment_t, queue);
 
-    if (ngx_http_loyalty_spool_write(spool->out, p, n) != NGX_OK
-        || ngx_http_loyalty_spool_sync(spool) != NGX_OK)
-    {
+    rc = ngx_http_loyalty_spool_write(spool->out, p, n, done);
+
+    if (rc != NGX_OK) {
         ngx_http_loyalty_spool_failed(spool, ngx_errno, ngx_write_fd_n,
                                       segment->number);
+        *done = ngx_http_loyalty_spool_whole(p, *done);
+    }
+
+    if (*done && ngx_http_loyalty_spool_sync(spool) != NGX_OK) {
+        ngx_http_loyalty_spool_failed(spool, ngx_errno, "fdatasync()",
+                                      segment->number);
+        *done = 0;
+        rc = NGX_ERROR;
+    }
+
+    segment->size += *done;
+    spool->bytes += *done;
+
+    if (rc != NGX_OK) {
 
         if (ftruncate(spool->out, segment->size) == -1) {
             ngx_log_error(NGX_LOG_CRIT, spool->log, ngx_errno,
@@ -90,13 +108,12 @@ ngx_http_loyalty_spool_append(ngx_http_loyalty_spool_t *spool, u_char *p,
         }
 
         ngx_http_loyalty_spool_leave(spool, segment);
+        ngx_http_loyalty_spool_tell(spool);
 
         return NGX_ERROR;
     }
 
     spool->failing = 0;
-    segment->size += n;
-    spool->bytes += n;
 
     if (segment->size >= spool->conf->segment) {
         ngx_http_loyalty_spool_seal(spool);
@@ -105,6 +122,26 @@ ngx_http_loyalty_spool_append(ngx_http_loyalty_spool_t *spool, u_char *p,
     ngx_http_loyalty_spool_tell(spool);
 
     return NGX_OK;
+}
+
+
+/* bytes of the records that are whole in the first n */
+
+static size_t
+ngx_http_loyalty_spool_whole(u_char *p, size_t n)
+{
+    size_t            whole;
+    loyalty_record_t  record;
+
+    for (whole = 0; whole < n; whole += record.size) {
+        if (loyalty_spool_next(p + whole, n - whole, 1, &record)
+            != LOYALTY_SPOOL_RECORD)
+        {
+            break;
+        }
+    }
+
+    return whole;
 }
 
 
@@ -129,6 +166,7 @@ static ngx_int_t
 ngx_http_loyalty_spool_open(ngx_http_loyalty_spool_t *spool)
 {
     u_char                       name[NGX_MAX_PATH];
+    size_t                       done;
     ngx_http_loyalty_segment_t  *segment;
 
     segment = ngx_calloc(sizeof(ngx_http_loyalty_segment_t), spool->log);
@@ -157,7 +195,7 @@ ngx_http_loyalty_spool_open(ngx_http_loyalty_spool_t *spool)
 
     if (ngx_http_loyalty_spool_write(spool->out,
                                      (u_char *) LOYALTY_SPOOL_MAGIC,
-                                     LOYALTY_SPOOL_HEAD)
+                                     LOYALTY_SPOOL_HEAD, &done)
         != NGX_OK)
     {
         ngx_http_loyalty_spool_failed(spool, ngx_errno, ngx_write_fd_n,
@@ -170,13 +208,17 @@ ngx_http_loyalty_spool_open(ngx_http_loyalty_spool_t *spool)
 }
 
 
+/* *done: bytes that were written, all of them or not */
+
 static ngx_int_t
-ngx_http_loyalty_spool_write(ngx_fd_t fd, u_char *p, size_t n)
+ngx_http_loyalty_spool_write(ngx_fd_t fd, u_char *p, size_t n, size_t *done)
 {
     ssize_t  written;
 
-    while (n > 0) {
-        written = ngx_write_fd(fd, p, n);
+    *done = 0;
+
+    while (*done < n) {
+        written = ngx_write_fd(fd, p + *done, n - *done);
 
         if (written == -1) {
 
@@ -187,8 +229,7 @@ ngx_http_loyalty_spool_write(ngx_fd_t fd, u_char *p, size_t n)
             return NGX_ERROR;
         }
 
-        p += written;
-        n -= written;
+        *done += written;
     }
 
     return NGX_OK;
@@ -263,6 +304,7 @@ ngx_http_loyalty_spool_save(ngx_cycle_t *cycle,
 {
     u_char                    name[NGX_MAX_PATH];
     off_t                     size;
+    size_t                    done;
     ngx_fd_t                  fd;
     ngx_uint_t                i;
     loyalty_record_t          record;
@@ -288,7 +330,7 @@ ngx_http_loyalty_spool_save(ngx_cycle_t *cycle,
     i = 0;
 
     if (ngx_http_loyalty_spool_write(fd, (u_char *) LOYALTY_SPOOL_MAGIC,
-                                     LOYALTY_SPOOL_HEAD)
+                                     LOYALTY_SPOOL_HEAD, &done)
         != NGX_OK)
     {
         goto failed;
@@ -308,7 +350,7 @@ ngx_http_loyalty_spool_save(ngx_cycle_t *cycle,
 
         if (ngx_http_loyalty_spool_write(fd, (u_char *) record.payload
                                              - LOYALTY_RECORD_HEAD,
-                                         record.size)
+                                         record.size, &done)
             != NGX_OK)
         {
             goto failed;
