@@ -5,6 +5,8 @@
 --     location / {
 --         loyalty_lookup shop member=$cookie_member;
 --         proxy_pass http://backend;
+--         proxy_set_header Accept-Encoding "";
+--         rewrite_by_lua_block       { require('personal').request() }
 --         header_filter_by_lua_block { require('personal').header() }
 --         body_filter_by_lua_block   { require('personal').body() }
 --     }
@@ -35,11 +37,25 @@ function _M.greeting(tier, points)
 end
 
 
+-- what a browser has of the page is another reader's, or of another time: it is
+-- not asked whether the page has changed since, nor for a part of it
+function _M.request()
+    for _, name in ipairs { 'If-None-Match', 'If-Modified-Since', 'If-Match',
+                            'If-Unmodified-Since', 'If-Range', 'Range' } do
+        ngx.req.clear_header(name)
+    end
+end
+
+
 function _M.header()
     -- the length changes with the text
     if (ngx.header['Content-Type'] or ''):find('^text/html') then
         ngx.header['Content-Length'] = nil
-        ngx.header['Cache-Control'] = 'private'
+
+        -- nor is it the page that the backend knows by these
+        ngx.header['ETag'] = nil
+        ngx.header['Last-Modified'] = nil
+        ngx.header['Cache-Control'] = 'private, no-store'
         ngx.ctx.personal = true
     end
 end

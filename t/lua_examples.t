@@ -12,6 +12,7 @@ use Digest::SHA qw(hmac_sha256_hex);
 use JSON::PP ();
 use Loyalty::Test;
 use Loyalty::Member;
+use POSIX ();
 use Test::More;
 
 
@@ -77,6 +78,7 @@ END
             default_type text/html;
             types { text/html html; text/plain txt; }
             loyalty_lookup shop member=$cookie_member timeout=500ms;
+            rewrite_by_lua_block       { require('personal').request() }
             header_filter_by_lua_block { require('personal').header() }
             body_filter_by_lua_block   { require('personal').body() }
         }
@@ -171,6 +173,30 @@ like($t->get('/pages/page.html', headers => { Cookie => 'member=eve' })->body,
      qr/^<p>Hello<\/p>\nYou have 0 points\.\n$/, 'a page for a newcomer');
 is($t->get('/pages/page.txt', %cookie)->body, "<!-- loyalty -->\n",
    'another type stays as it is');
+
+# a browser that has the backend's page, or an older greeting
+
+my @stat = stat $t->dir . '/page.html';
+my $etag = sprintf '"%x-%x"', @stat[9, 7];
+
+for my $has ({ 'If-None-Match' => $etag }, { 'If-None-Match' => '*' },
+             { 'If-Modified-Since' => POSIX::strftime('%a, %d %b %Y %T GMT', gmtime $stat[9]) },
+             { Range => 'bytes=0-4' })
+{
+    my ($what) = %$has;
+    my $r = $t->get('/pages/page.html',
+                    headers => { Cookie => 'member=ada', %$has });
+
+    is($r->status, 200, "$what: the page is sent");
+    like($r->body, qr/120 points/, "$what: as it is now");
+    is($r->header($_), undef, "$what: without $_")
+        for qw(ETag Last-Modified);
+    is($r->header('Cache-Control'), 'private, no-store',
+       "$what: nobody keeps it");
+}
+
+is($t->get('/pages/page.txt')->header('ETag') // '', sprintf('"%x-%x"',
+   (stat $t->dir . '/page.txt')[9, 7]), 'other pages may be kept');
 
 # ---- velocity ----
 
