@@ -47,6 +47,25 @@ is($shop->metric('spool_replayed_total'), 400, 'all came back');
 is_deeply([$shop->files], [], 'the files are gone');
 ok($t->log =~ /\[warn\].*observed events wait for redis/, 'this was told');
 
+# each member's events come back in order, whichever worker saw them
+
+$t->redis_kill;
+$t->get("/buy?m=turn@{[$_ % 3]}&o=$_") for 1 .. 240;
+$shop->settled('in turns');
+cmp_ok($shop->metric('spooled_total'), '>=', 640, 'in turns: spooled');
+$t->redis_start;
+
+for my $k (0 .. 2) {
+    my @ids;
+
+    $t->wait_for(sub {
+        @ids = eval { reverse map { $_->{id} } @{$t->history("turn$k",
+                                      'limit=100')->json->{history}} };
+        return @ids == 80 });
+    is_deeply(\@ids, [grep { $_ % 3 == $k } 1 .. 240],
+              "member $k: replayed in order");
+}
+
 # what is new comes beside what is old
 {
     my @ids;
@@ -61,7 +80,7 @@ ok($t->log =~ /\[warn\].*observed events wait for redis/, 'this was told');
 
         # however busy the machine is, what waits ends in files
         if ($i == 80) {
-            $t->wait_for(sub { $shop->metric('spooled_total') > 400 });
+            $t->wait_for(sub { $shop->metric('spooled_total') > 640 });
             $t->redis_go;
         }
     }
@@ -72,7 +91,7 @@ ok($t->log =~ /\[warn\].*observed events wait for redis/, 'this was told');
         return @ids == 90 }), 'all are there');
     # what is sent in the moment in which Redis is back may overtake
     is_deeply([sort { $a <=> $b } @ids], [1 .. 90], 'each once');
-    cmp_ok($shop->metric('spooled_total'), '>', 400,
+    cmp_ok($shop->metric('spooled_total'), '>', 640,
            'though some were spooled');
 }
 
