@@ -11,6 +11,7 @@ use Digest::SHA qw(hmac_sha256_hex);
 use FindBin;
 use IO::Socket::INET;
 use JSON::PP ();
+use POSIX qw(strftime);
 use Time::HiRes qw(sleep);
 use lib "$FindBin::Bin/lib";
 
@@ -173,6 +174,61 @@ is(statuses(map { hook({ id => "i$_", member => 'a' }) } 1 .. 10), '200:10',
 is(statuses(map { hook({ id => "i$_", member => 'a' }) } 1 .. 10), '200:10',
    'and taken again');
 is((me('a'))[0]->json->{wallets}{points}{balance}, 10, 'once');
+$t->stop;
+
+
+# ---- plays and entries ----
+
+my ($open, $close) = map { strftime('%Y-%m-%dT%H:%M:%SZ', gmtime(time + $_)) }
+                     -600, 7200;
+
+$t = shop('%%REDIS%%', 'reward  mug { cost points 10;  stock 5; }' => <<"END");
+secret_file secret;
+unsafe_store on;
+instant_win wheel { open $open; close $close; draw odds;
+    prize pen { stock 5; odds 1/10; } }
+sweepstakes raffle { open $open; close $close; free_entry on;
+    prize trip { stock 1; } }
+END
+$t->write_file(secret => 'main:' . '5a' x 32 . "\n");
+$t->start;
+ok($t->wait_log(qr/registered version 1 of $_/), "$_ is there")
+    for 'instant_win wheel', 'sweepstakes raffle';
+
+sub change {
+    my ($member, $path, $body) = @_;
+
+    return map { $t->post("/loyalty/$path", $body,
+        headers => { Authorization => "Bearer $token{$member}",
+                     'Idempotency-Key' => "k$_" }) } 1 .. 8;
+}
+
+sub records {
+    my ($game, $chunks, $size) = @_;
+    my $bytes = 0;
+
+    $bytes += $t->redis->call('STRLEN', $_)
+        for @{ $t->redis->call('KEYS', "{shop:g:$game:*}:$chunks:*") };
+
+    return $bytes / $size;
+}
+
+for (['a', 'games/wheel/plays', {}, 'plays', 'wheel', 'l', 189],
+     ['b', 'sweepstakes/raffle/entries', { tickets => 1, free => JSON::PP::true },
+      'entries', 'raffle', 'e', 132])
+{
+    my ($member, $path, $body, $name, $game, $file, $size) = @$_;
+    my @r = change($member, $path, $body);
+    my $passed = grep { $_->status == 200 } @r;
+
+    like(statuses(@r), qr/^200:[4-6] 429:[2-4]$/, "$name that are too many");
+    is($_->code, 'rate_limited', "$name: a problem")
+        for grep { $_->status == 429 } @r;
+    is(records($game, $file, $size), $passed, "$name: no others are made");
+}
+
+is(statuses((change('b', 'games/wheel/plays', {}))[0, 1]), '429:2',
+   'plays and entries count together');
 $t->stop;
 
 

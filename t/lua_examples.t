@@ -11,6 +11,7 @@ use lib "$FindBin::Bin/lib";
 use Digest::SHA qw(hmac_sha256_hex);
 use JSON::PP ();
 use Loyalty::Test;
+use Loyalty::Instant;
 use Loyalty::Member;
 use POSIX ();
 use Test::More;
@@ -29,13 +30,19 @@ my $t = Loyalty::Test->new(
                . "load_module $modules/ngx_http_lua_module.so;\n"
                . 'load_module %%MODULE%%;',
     files => { 'page.html' => "<p>Hello</p>\n<!-- loyalty -->\n",
-               'page.txt' => "<!-- loyalty -->\n" },
-    program => <<'END',
+               'page.txt' => "<!-- loyalty -->\n",
+               secret => 'main:' . '5a' x 32 . "\n" },
+    program => <<"END",
 wallet points;
 tier bronze 0;  tier gold 100;
 earn purchase points 1 per=1.00;
 earn guess_won points 100;
 reward mug { cost points 1; }
+secret_file %%TESTDIR%%/secret;
+unsafe_store on;
+instant_win wheel { open @{[Loyalty::Instant::at(-600)]};
+    close @{[Loyalty::Instant::at(7200)]}; draw odds;
+    prize pen { stock 5; odds 1/10; } }
 END
     http => <<"END",
 lua_package_path "$lua/?.lua;$lua/lib/?.lua;;";
@@ -58,6 +65,8 @@ END
             loyalty_member_api shop;
             loyalty_member $http_x_member;
         }
+
+        location /fair/ { loyalty_proof shop; }
 
         location = /checkout {
             content_by_lua_block {
@@ -221,6 +230,25 @@ is($slow->header('Retry-After'), 10, 'and when to come back');
 is(redeem('bob', $app, 'k1')->status, 409, 'others are not hindered');
 is($t->get('/apps/me', headers => { 'X-Member' => 'ada' })->status, 200,
    'nor is reading');
+
+# before a play
+
+my $wheel = Loyalty::Instant->new($t, 'wheel');
+
+sub play {
+    my ($member, $agent, $key) = @_;
+
+    return $t->post('/apps/games/wheel/plays', {},
+        headers => { 'X-Member' => $member, 'User-Agent' => $agent,
+                     'Idempotency-Key' => $key });
+}
+
+is(play('dora', $_, 'a')->status, 403, 'no play: ' . ($_ // 'no agent'))
+    for 'curl/8.0', 'somebot', undef;
+is_deeply([ map { play('dora', $app, "p$_")->status } 1 .. 5 ],
+          [ 200, 200, 200, 429, 429 ], 'plays that are too fast');
+is(length($wheel->log) / 189, 3, 'no others are made');
+is(play('eric', $app, 'p1')->status, 200, 'others play');
 
 # ---- a game of one's own ----
 
