@@ -86,6 +86,47 @@ refused(admin(POST => 'games/wheel/grants', { member => 'ada', plays => 1 },
               'Idempotency-Key' => 'g'), 404, 'unknown_game',
         'plays of no game');
 
+# ---- ids that look like paths ----
+
+for (
+    ['%2e%2e', '..'], ['..', '..'], ['a%2f..%2f..%2fb', 'a/../../b'],
+    ['%2F', '/'], ['a%2Fhistory', 'a/history'], ['%25', '%'], ['%2500', '%00'],
+    ['a%3Fb%23c', 'a?b#c'], ['%7Bx%7D', '{x}'], ['%22%5C', '"\\'],
+    ['x' x 128, 'x' x 128],
+) {
+    my ($path, $id) = @$_;
+    my $name = length $id > 20 ? 'the longest id' : "the id $id";
+    my $r = adjust($path, 'points', 3);
+
+    is($r->status, 200, "$name: points") or next;
+    is($r->json->{member}, $id, "$name: of that member");
+    is(admin(GET => "members/$path")->json->{wallets}{points}{balance}, 3,
+       "$name: it is shown");
+    is($t->redis->call('EXISTS', tag($id) . ':m:' . length($id) . ":$id"), 1,
+       "$name: in its key");
+    is(admin(DELETE => "members/$path")->status, 200, "$name: erased");
+    refused(admin(GET => "members/$path"), 404, 'unknown_member',
+            "$name: is gone");
+}
+
+my $before = join ' ', sort @{ $t->redis->call('KEYS', '{shop:*:m:*') };
+
+for my $path ('%00', 'a%00b', 'a%0Ab', '%7F', '%FF', '%C0%AF', '%ED%A0%80',
+              'x' x 129, 'x' x 300, '%2', '%zz', '', '../members',
+              '..%2f..%2fetc', '../../etc', 'a//', '/a')
+{
+    my $name = 'no member: ' . substr $path, 0, 20;
+
+    for my $r (adjust($path, 'points', 3), admin(GET => "members/$path"),
+               admin(DELETE => "members/$path"))
+    {
+        like($r->status, qr/^4\d\d$/, $name);
+    }
+}
+
+is(join(' ', sort @{ $t->redis->call('KEYS', '{shop:*:m:*') }), $before,
+   'no key is made of those');
+
 # ---- adjustments ----
 
 my $r = adjust('ada', 'points', 150, key => 'one');
