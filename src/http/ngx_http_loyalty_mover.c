@@ -18,12 +18,15 @@ typedef struct {
 } ngx_http_loyalty_moved_t;
 
 
+static uint64_t ngx_http_loyalty_mover_limit(
+    ngx_http_loyalty_sender_t *sender);
 static ngx_int_t ngx_http_loyalty_mover_batch(
-    ngx_http_loyalty_sender_t *sender, u_char *buf);
+    ngx_http_loyalty_sender_t *sender, u_char *buf, uint64_t limit);
 static void ngx_http_loyalty_mover_back(ngx_http_loyalty_sender_t *sender,
     ngx_http_loyalty_moved_t *moved, ngx_uint_t n);
 static ngx_int_t ngx_http_loyalty_mover_take(
-    ngx_http_loyalty_sender_t *sender, ngx_http_loyalty_moved_t *moved);
+    ngx_http_loyalty_sender_t *sender, ngx_http_loyalty_moved_t *moved,
+    uint64_t limit);
 static void ngx_http_loyalty_mover_full(ngx_http_loyalty_sender_t *sender,
     ngx_uint_t full);
 
@@ -33,7 +36,7 @@ ngx_http_loyalty_mover_offer(ngx_http_loyalty_sender_t *sender)
 {
     ngx_http_loyalty_moved_t  moved;
 
-    while (ngx_http_loyalty_mover_take(sender, &moved) == NGX_OK) {
+    while (ngx_http_loyalty_mover_take(sender, &moved, UINT64_MAX) == NGX_OK) {
         (void) loyalty_ring_offer(moved.backlog->ring->ring, moved.slot,
                                   ngx_pid);
     }
@@ -44,6 +47,7 @@ void
 ngx_http_loyalty_mover_move(ngx_http_loyalty_sender_t *sender)
 {
     u_char      *buf;
+    uint64_t     limit;
     ngx_uint_t   n;
 
     buf = ngx_alloc(NGX_HTTP_LOYALTY_SPOOL_BATCH, sender->log);
@@ -51,8 +55,10 @@ ngx_http_loyalty_mover_move(ngx_http_loyalty_sender_t *sender)
         return;
     }
 
+    limit = ngx_http_loyalty_mover_limit(sender);
+
     for (n = 0; n < NGX_HTTP_LOYALTY_MOVER_BATCHES; n++) {
-        if (ngx_http_loyalty_mover_batch(sender, buf) != NGX_OK) {
+        if (ngx_http_loyalty_mover_batch(sender, buf, limit) != NGX_OK) {
             break;
         }
     }
@@ -61,10 +67,49 @@ ngx_http_loyalty_mover_move(ngx_http_loyalty_sender_t *sender)
 }
 
 
+/*
+ * The number of the oldest event that is not ours: what is newer waits until
+ * its worker has offered it, in its next tick, and it is adopted, or until it
+ * was answered.  When there is hardly any room left, room is worth more than
+ * order.
+ */
+
+static uint64_t
+ngx_http_loyalty_mover_limit(ngx_http_loyalty_sender_t *sender)
+{
+    size_t           i;
+    uint64_t         word, seq, limit;
+    loyalty_ring_t  *ring;
+
+    ring = sender->spool->ring;
+    limit = UINT64_MAX;
+
+    if (ngx_http_loyalty_spooler_urgent(sender)) {
+        return limit;
+    }
+
+    for (i = 0; i < ring->nslots; i++) {
+        word = loyalty_ring_word(ring, i);
+
+        if (loyalty_ring_state(word) != LOYALTY_RING_READY
+            || loyalty_ring_owner(word) == (uint64_t) ngx_pid)
+        {
+            continue;
+        }
+
+        seq = loyalty_ring_seq(ring, i);
+        limit = ngx_min(limit, seq);
+    }
+
+    return limit;
+}
+
+
 /* NGX_DECLINED: there is no more, or it cannot be written */
 
 static ngx_int_t
-ngx_http_loyalty_mover_batch(ngx_http_loyalty_sender_t *sender, u_char *buf)
+ngx_http_loyalty_mover_batch(ngx_http_loyalty_sender_t *sender, u_char *buf,
+    uint64_t limit)
 {
     off_t                      room;
     size_t                     done;
@@ -82,7 +127,7 @@ ngx_http_loyalty_mover_batch(ngx_http_loyalty_sender_t *sender, u_char *buf)
 
     while (n < NGX_HTTP_LOYALTY_MOVER_MOST
            && room - (p - buf) >= LOYALTY_RECORD
-           && ngx_http_loyalty_mover_take(sender, &moved[n]) == NGX_OK)
+           && ngx_http_loyalty_mover_take(sender, &moved[n], limit) == NGX_OK)
     {
         rc = loyalty_ring_read(moved[n].backlog->ring->ring, moved[n].slot,
                                ngx_pid, &record);
@@ -155,14 +200,14 @@ ngx_http_loyalty_mover_back(ngx_http_loyalty_sender_t *sender,
 /*
  * The oldest slot that is ours.  One that is under way comes back, or is done,
  * within the time that Redis has; what is behind it waits for that, lest it
- * should be moved to before it.  When there is hardly any room left, room is
- * worth more than order.
+ * should be moved to before it, but for want of room.
  */
 
 static ngx_int_t
 ngx_http_loyalty_mover_take(ngx_http_loyalty_sender_t *sender,
-    ngx_http_loyalty_moved_t *moved)
+    ngx_http_loyalty_moved_t *moved, uint64_t limit)
 {
+    uint64_t                     seq;
     ngx_uint_t                   i, urgent;
     ngx_queue_t                 *q;
     ngx_http_loyalty_sending_t  *sending;
@@ -180,6 +225,15 @@ ngx_http_loyalty_mover_take(ngx_http_loyalty_sender_t *sender,
         }
 
         if (!sending->flying) {
+
+            if (sending->backlog == &sender->backlogs[0]
+                && loyalty_ring_seq(sending->backlog->ring->ring,
+                                    sending->slot)
+                   > limit)
+            {
+                return NGX_DECLINED;
+            }
+
             moved->backlog = sending->backlog;
             moved->slot = sending->slot;
             ngx_http_loyalty_sender_drop(sending);
@@ -193,6 +247,14 @@ ngx_http_loyalty_mover_take(ngx_http_loyalty_sender_t *sender,
 
     for (i = sender->nbacklogs; i > 0; i--) {
         moved->backlog = &sender->backlogs[i - 1];
+
+        if (i == 1) {
+            seq = ngx_http_loyalty_backlog_first(moved->backlog);
+
+            if (seq > limit) {
+                break;
+            }
+        }
 
         if (ngx_http_loyalty_backlog_take(moved->backlog, &moved->slot)
             == NGX_OK)
