@@ -9,6 +9,7 @@
  *     sender.c         from the ring to Redis
  *     spooler.c, mover.c    from the ring to the spool
  *     spool.c, spool_write.c, replay.c    its files
+ *     spool_store.c    which Redis they are for
  *     observed.c       a record as a call
  *
  * A worker has one sender for each observed program.  An event is in the ring
@@ -49,7 +50,7 @@ typedef enum {
 
 /* words that the ring keeps for us: who has the spool, what is in it, whether
    that comes first; since when nobody has been answered; when each refusal was
-   last logged, and how many were not since */
+   last logged, and how many were not since; the name of the Redis, 4 words */
 
 #define NGX_HTTP_LOYALTY_RING_SPOOLER     0
 #define NGX_HTTP_LOYALTY_RING_BYTES       1
@@ -60,6 +61,8 @@ typedef enum {
 #define NGX_HTTP_LOYALTY_RING_LOGGED      6
 #define NGX_HTTP_LOYALTY_RING_SILENT                                          \
     (NGX_HTTP_LOYALTY_RING_LOGGED + NGX_HTTP_LOYALTY_REFUSALS)
+#define NGX_HTTP_LOYALTY_RING_STORE                                           \
+    (NGX_HTTP_LOYALTY_RING_SILENT + NGX_HTTP_LOYALTY_REFUSALS)
 
 
 /* a "data." parameter */

@@ -49,8 +49,6 @@ static void ngx_http_loyalty_sender_answered(
     ngx_http_loyalty_sender_t *sender);
 static uint64_t *ngx_http_loyalty_sender_trouble(
     ngx_http_loyalty_sender_t *sender);
-static void ngx_http_loyalty_sender_wait(ngx_http_loyalty_sender_t *sender);
-
 
 
 ngx_int_t
@@ -211,6 +209,12 @@ ngx_http_loyalty_sender_again(ngx_http_loyalty_sender_t *sender)
             continue;
         }
 
+        if (sending->backlog == NULL
+            && !ngx_http_loyalty_store_verified(sender))
+        {
+            return NGX_AGAIN;
+        }
+
         if (ngx_http_loyalty_sender_send(sending) != NGX_OK) {
             return NGX_AGAIN;
         }
@@ -240,7 +244,13 @@ ngx_http_loyalty_sender_next(ngx_http_loyalty_sender_t *sender)
     sending->backlog = NULL;
     rc = NGX_DECLINED;
 
-    if (sender->spool != NULL && ngx_http_loyalty_spool_mine(sender->spool)) {
+    if (sender->spool != NULL && ngx_http_loyalty_spool_mine(sender->spool)
+        && ngx_http_loyalty_spool_first(sender->spool))
+    {
+        if (!ngx_http_loyalty_store_verified(sender)) {
+            return NGX_DECLINED;
+        }
+
         sending->record = sender->records
                           + (sending - sender->sending) * LOYALTY_RECORD;
         rc = ngx_http_loyalty_spool_next(sender->spool, sending->record,
@@ -492,6 +502,12 @@ ngx_http_loyalty_sender_failed(ngx_http_loyalty_sending_t *sending,
         return;
     }
 
+    /* when it is back it may be another Redis */
+
+    if (status != NGX_HTTP_LOYALTY_FAILED && sender->spool != NULL) {
+        sender->spool->verified = 0;
+    }
+
     if (status == NGX_HTTP_LOYALTY_FAILED) {
 
         if (sending->tries++ == 0) {
@@ -568,7 +584,7 @@ ngx_http_loyalty_sender_trouble(ngx_http_loyalty_sender_t *sender)
 }
 
 
-static void
+void
 ngx_http_loyalty_sender_wait(ngx_http_loyalty_sender_t *sender)
 {
     uint64_t    *trouble;

@@ -72,6 +72,9 @@ struct ngx_http_loyalty_sender_s {
 /* sends what can be sent now */
 void ngx_http_loyalty_sender_go(ngx_event_t *ev);
 
+/* Redis does not answer: the next attempt is in a while */
+void ngx_http_loyalty_sender_wait(ngx_http_loyalty_sender_t *sender);
+
 /* the record of what is sent: as loyalty_ring_read() */
 ngx_int_t ngx_http_loyalty_sender_record(ngx_http_loyalty_sending_t *sending,
     loyalty_record_t *record);
@@ -87,6 +90,9 @@ ngx_int_t ngx_http_loyalty_spooler_init(ngx_cycle_t *cycle,
 
 /* once in a while, and often when there is something to do */
 void ngx_http_loyalty_spooler_tick(ngx_event_t *ev);
+
+/* the spool is not ours any more */
+void ngx_http_loyalty_spooler_leave(ngx_http_loyalty_sender_t *sender);
 
 /* an event was added: it may be time to look */
 void ngx_http_loyalty_spooler_added(ngx_http_loyalty_sender_t *sender);
@@ -105,6 +111,31 @@ void ngx_http_loyalty_mover_offer(ngx_http_loyalty_sender_t *sender);
 
 /* from the ring to the spool, which is ours, as much as there is time for */
 void ngx_http_loyalty_mover_move(ngx_http_loyalty_sender_t *sender);
+
+
+/* ---- spool_store.c ---- */
+
+/* the files that are there are ours from now on; NGX_DECLINED: they are those
+   of another Redis */
+ngx_int_t ngx_http_loyalty_store_acquired(ngx_http_loyalty_spool_t *spool);
+
+/* there is a new file; and, when none is left, there is nobody's */
+void ngx_http_loyalty_store_opened(ngx_http_loyalty_spool_t *spool);
+void ngx_http_loyalty_store_released(ngx_http_loyalty_spool_t *spool);
+
+/* the same when a process ends that nobody follows: before a file is made */
+ngx_int_t ngx_http_loyalty_store_save(ngx_http_loyalty_spool_conf_t *conf,
+    ngx_str_t *program, loyalty_ring_t *ring, ngx_log_t *log);
+
+/* they were another's a moment ago */
+ngx_uint_t ngx_http_loyalty_store_waits(ngx_http_loyalty_spool_t *spool);
+
+/* what is in our spool may be sent; if not, Redis is asked for its name, and
+   the sender goes on when it is known */
+ngx_uint_t ngx_http_loyalty_store_verified(ngx_http_loyalty_sender_t *sender);
+
+/* asks when nobody has heard of it, or of the right one */
+void ngx_http_loyalty_store_look(ngx_http_loyalty_sender_t *sender);
 
 
 #endif /* _NGX_HTTP_LOYALTY_SENDER_H_INCLUDED_ */

@@ -18,7 +18,7 @@
  * which sends all of it again, and the ids decide that each counts once.
  */
 
-#include "ngx_http_loyalty_observe.h"
+#include "ngx_http_loyalty_sender.h"
 
 
 #define NGX_HTTP_LOYALTY_SPOOL_DIGITS  16
@@ -78,6 +78,7 @@ ngx_http_loyalty_spool_acquire(ngx_http_loyalty_spool_t *spool)
     spool->waiting = 0;
     spool->aside = 0;
     spool->full = 0;
+    spool->stored = 0;
     spool->acquired = ngx_current_msec;
 
     spool->read = ngx_alloc(NGX_HTTP_LOYALTY_SPOOL_BATCH, spool->log);
@@ -90,6 +91,11 @@ ngx_http_loyalty_spool_acquire(ngx_http_loyalty_spool_t *spool)
     {
         ngx_http_loyalty_spool_release(spool);
         return NGX_ERROR;
+    }
+
+    if (ngx_http_loyalty_store_acquired(spool) != NGX_OK) {
+        ngx_http_loyalty_spool_release(spool);
+        return NGX_DECLINED;
     }
 
     ngx_queue_sort(&spool->segments, ngx_http_loyalty_spool_cmp);
@@ -189,6 +195,7 @@ ngx_http_loyalty_spool_release(ngx_http_loyalty_spool_t *spool)
 
     ngx_http_loyalty_spool_seal(spool);
     ngx_http_loyalty_spool_close(spool);
+    ngx_http_loyalty_store_released(spool);
 
     while (!ngx_queue_empty(&spool->segments)) {
         q = ngx_queue_head(&spool->segments);

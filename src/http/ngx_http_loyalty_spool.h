@@ -14,6 +14,9 @@
                                                      of one read */
 
 
+#define NGX_HTTP_LOYALTY_STORE        32          /* bytes of a Redis's name */
+
+
 /* a slot of the ring, where slots are put in order */
 
 typedef struct {
@@ -71,6 +74,15 @@ typedef struct {
     ngx_msec_t                      looked;       /* and found nothing */
     ngx_msec_t                      failed;       /* when a file last did */
     ngx_msec_t                      told;
+    u_char                          store[NGX_HTTP_LOYALTY_STORE];
+                                                  /* whose files these are */
+    ngx_http_loyalty_op_t          *asked;        /* Redis, for its name */
+    ngx_msec_t                      foreign_seen;
+    ngx_msec_t                      foreign_told;
+    unsigned                        stored:1;     /* store is known */
+    unsigned                        verified:1;   /* and that of our Redis */
+    unsigned                        foreign:1;    /* or another's */
+    unsigned                        mute:1;       /* our Redis has no name */
     unsigned                        eof:1;        /* of what is read */
     unsigned                        known:1;      /* looked is a time */
     unsigned                        failing:1;

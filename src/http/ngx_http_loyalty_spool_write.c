@@ -12,7 +12,7 @@
  * that fail, the file is left, and its reader passes over what is no record.
  */
 
-#include "ngx_http_loyalty_observe.h"
+#include "ngx_http_loyalty_sender.h"
 
 
 #define NGX_HTTP_LOYALTY_SPOOL_AGAIN  1000        /* ms after a failure */
@@ -190,6 +190,8 @@ ngx_http_loyalty_spool_open(ngx_http_loyalty_spool_t *spool)
         return NGX_ERROR;
     }
 
+    ngx_http_loyalty_store_opened(spool);
+
     ngx_queue_insert_tail(&spool->segments, &segment->queue);
     spool->bytes += segment->size;
 
@@ -317,6 +319,15 @@ ngx_http_loyalty_spool_save(ngx_cycle_t *cycle,
                                      ngx_http_loyalty_save_found, &save)
         != NGX_OK)
     {
+        return n;
+    }
+
+    if (ngx_http_loyalty_store_save(conf, program, ring, cycle->log)
+        != NGX_OK)
+    {
+        ngx_log_error(NGX_LOG_ERR, cycle->log, 0,
+                      "what is in \"%V\" is of another redis, nothing is "
+                      "added", &conf->path->name);
         return n;
     }
 

@@ -54,7 +54,6 @@ static ngx_uint_t ngx_http_loyalty_spooler_wanted(
     ngx_http_loyalty_sender_t *sender, ngx_uint_t pressed);
 static void ngx_http_loyalty_spooler_become(
     ngx_http_loyalty_sender_t *sender);
-static void ngx_http_loyalty_spooler_leave(ngx_http_loyalty_sender_t *sender);
 static void ngx_http_loyalty_spooler_adopt(ngx_http_loyalty_sender_t *sender);
 
 
@@ -156,6 +155,8 @@ ngx_http_loyalty_spooler_work(ngx_http_loyalty_sender_t *sender)
     {
         ngx_http_loyalty_spooler_leave(sender);
     }
+
+    ngx_http_loyalty_store_look(sender);
 
     other = ngx_http_loyalty_spooler_other(sender, 1);
     pressed = ngx_http_loyalty_spooler_pressed(sender);
@@ -430,7 +431,8 @@ ngx_http_loyalty_spooler_wanted(ngx_http_loyalty_sender_t *sender,
     spool = sender->spool;
 
     if (ngx_http_loyalty_spool_mine(spool)
-        || ngx_http_loyalty_spooler_rests(sender))
+        || ngx_http_loyalty_spooler_rests(sender)
+        || ngx_http_loyalty_store_waits(spool))
     {
         return 0;
     }
@@ -467,7 +469,7 @@ ngx_http_loyalty_spooler_become(ngx_http_loyalty_sender_t *sender)
 /* others have the spool at once; what of it is under way comes to nothing
    here */
 
-static void
+void
 ngx_http_loyalty_spooler_leave(ngx_http_loyalty_sender_t *sender)
 {
     ngx_queue_t                 *q, *next;

@@ -25,6 +25,11 @@
 --     keys:   what is to happen once
 --     input:  how long that is remembered, ms
 --     output: "1" or "0"
+-- store_@H@: the name of this Redis for the program; where there is none yet,
+--     it is the one that is offered
+--     keys:   where it is
+--     input:  a name
+--     output: the name
 -- errors: insufficient_balance, limit_reached, idempotency_conflict,
 --         not_granted
 --
@@ -137,8 +142,16 @@ local function once(keys, ms)
 end
 
 
+local function store(keys, name)
+    call('SET', keys[1], name, 'NX')
+
+    return call('GET', keys[1])
+end
+
+
 act('adjust_@H@', adjust)
 act('grant_@H@', grant_award)
 act('erase_@H@', erase)
 act('note_@H@', note_change)
 act('once_@H@', once)
+act('store_@H@', store)

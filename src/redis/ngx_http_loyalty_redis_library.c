@@ -41,6 +41,7 @@ const ngx_http_loyalty_function_t  ngx_http_loyalty_functions[] = {
     ngx_http_loyalty_function("erase", NGX_HTTP_LOYALTY_WRITES),
     ngx_http_loyalty_function("note", NGX_HTTP_LOYALTY_WRITES),
     ngx_http_loyalty_function("once", NGX_HTTP_LOYALTY_WRITES),
+    ngx_http_loyalty_function("store", NGX_HTTP_LOYALTY_WRITES),
     ngx_http_loyalty_function("left", NGX_HTTP_LOYALTY_READS),
     ngx_http_loyalty_function("sweepstakes", NGX_HTTP_LOYALTY_READS),
     ngx_http_loyalty_function("closing", NGX_HTTP_LOYALTY_WRITES),

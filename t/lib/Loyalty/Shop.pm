@@ -57,7 +57,8 @@ sub metric {
 sub files {
     my ($self) = @_;
 
-    my @files = sort grep { !/\.lock$/ } glob $self->{t}->dir . '/spool/*';
+    my @files = sort grep { !/\.(?:lock|store)$/ }
+                glob $self->{t}->dir . '/spool/*';
     return @files;
 }
 
