@@ -175,7 +175,7 @@ clean:
 
 # The verifier: a program of its own, of src/verify alone and libcrypto.  It
 # checks the beacon's signatures where there is a blst: the system's, or the
-# one that is built here from its sources, for which npm is needed.
+# one that is built here from its sources, which npm fetches.
 
 BLST ?= $(BUILD)/blst
 VERIFY = $(BUILD)/loyalty-verify
@@ -192,8 +192,9 @@ endif
 
 verify: deps
 	@mkdir -p $(BUILD)/verify
-	@build-aux/blst.sh $(BLST) || \
-	    echo "no blst: loyalty-verify cannot check a beacon's signatures"
+	@[ -n "$(BLST_LIBS)" ] \
+	 || { $(DEPS) node && build-aux/blst.sh $(BLST); } \
+	 || echo "no blst: loyalty-verify cannot check a beacon's signatures"
 	@flock $(BUILD) $(MAKE) -s --no-print-directory -j$(JOBS) verify-locked
 
 verify-locked: $(VERIFY) $(if $(BLST_LIBS),$(BUILD)/verify/chain)
