@@ -80,7 +80,10 @@ sub command {
     }
 
     if ($test =~ m{([^/]+)\.c$}) {
-        return [@limit, "$build/unit/$1"];
+        # some versions of cmocka say "not ok" of what they skip
+        return ['bash', '-o', 'pipefail', '-c',
+                q{"$@" | sed -u 's/^not \(ok [0-9]* # SKIP\)/\1/'}, '-',
+                @limit, "$build/unit/$1"];
     }
 
     return [@limit, $^X, '-It/lib', '-Ibin/lib', $test];
