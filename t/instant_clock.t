@@ -60,6 +60,8 @@ wallet points;
 earn purchase points 100;
 instant_win scratch { open $open; close $close; cost points 1; draw odds;
                       prize a { odds 1/2; } }
+sweepstakes spring { open $open; close $close; prize trip { stock 1; } }
+challenge buyer { on buy; goal 1; every day; award tickets spring 2; }
 END
 
 my $g = Loyalty::Instant->new($t, 'scratch');
@@ -99,6 +101,12 @@ for my $s (-10, 10, -1.9, 1.9, 3600) {
     is($r->header('Retry-After'), 5, 'for a while');
     is_deeply($g->everything, $before, 'and nothing is charged');
     is($g->play('ada', 'right')->status, 200, 'what is known is known');
+
+    $r = $t->event({ id => "buy $s", member => 'bob', type => 'buy' });
+    is($r->status . ' ' . $r->code, '503 clock_skew',
+       'nor are tickets awarded');
+    is($t->event({ id => "other $s", member => 'bob', type => 'look' })
+       ->status, 200, 'what awards none counts');
 }
 
 for my $s (-1, 1) {

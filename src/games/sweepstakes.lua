@@ -213,19 +213,23 @@ local function enter(c, t, g, slot, st, n, method, id)
 end
 
 
--- why an award has no tickets, or nil
+-- Why an award has no tickets, or nil.  Where there would be some, but the
+-- node's clock is off, their record would have a wrong time: c.failed.
 
 local function denied(c, t, g)
     if not g then
         return t[3]
     end
 
-    local why = shut(g, t.rule, c.now)
+    local redis = clock()
+    local off = redis - c.now
+    local late = off > SKEW or off < -SKEW
+    local why = shut(g, t.rule, late and redis or c.now)
 
     if why then
         return why
-    elseif clock() >= t.rule[4] + SKEW then
-        return 'closed'             -- and the leader is late to close
+    elseif late then
+        c.failed = 'clock_skew'
     elseif t[10] ~= 1 or not eligible(c, t.rule[8]) then
         return 'not_eligible'
     end
@@ -245,6 +249,11 @@ granting[TICKETS] = function(c, h, n)
 
     local slot = slot_of(c, h)
     local why = denied(c, t, g)
+
+    if c.failed then
+        return 0, 0
+    end
+
     local st = not why and entered(c, slot)
 
     if st then
@@ -284,7 +293,8 @@ end
 
 
 -- Voids an entry, whoever entered it how; none after the close, and none
--- twice.  What a node cannot void now keeps its event from being reversed.
+-- twice.  What a node cannot void now, by its clock or because it has stopped
+-- the campaign, keeps its event from being reversed.
 
 local function void(c, h, slot, seq, method)
     local t = c.targets[h]
@@ -297,6 +307,9 @@ local function void(c, h, slot, seq, method)
     end
 
     if not g or not st or c.now >= t.rule[4] or g[PHASE] ~= OPEN then
+        return
+    elseif not on_time(c.now) then
+        c.failed = 'clock_skew'
         return
     end
 

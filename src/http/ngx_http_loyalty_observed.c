@@ -291,6 +291,7 @@ ngx_http_loyalty_observed_reply(ngx_http_loyalty_program_t *program,
 
     static ngx_str_t  conflict = ngx_string("Eevent_conflict");
     static ngx_str_t  limit = ngx_string("Elimit_reached");
+    static ngx_str_t  skew = ngx_string("Eclock_skew");
 
     value = reply->values;
     letter = (reply->n == 1 && !reply->array && value->len > 1)
@@ -321,6 +322,12 @@ ngx_http_loyalty_observed_reply(ngx_http_loyalty_program_t *program,
     }
 
     /* a game that is awarded has changed: it has been told of that */
+
+    /* it awards tickets: until the clock is right */
+
+    if (letter == 'E' && ngx_http_loyalty_observe_same(value, &skew)) {
+        return NGX_AGAIN;
+    }
 
     if (letter == 'E'
         && ngx_http_loyalty_call_missed(program, value) == NGX_OK)

@@ -86,6 +86,12 @@ static const ngx_http_loyalty_step_error_t
       ngx_string("tickets that would be voided are of a sweepstakes that is "
                  "stopped: the error log says why") },
 
+    /* tickets whose record would have a wrong time */
+
+    { ngx_string("clock_skew"), NGX_HTTP_LOYALTY_P_CLOCK_SKEW,
+      ngx_string("tickets that would be awarded or voided are recorded with "
+                 "their time, and nothing was changed") },
+
     { ngx_null_string, NGX_HTTP_LOYALTY_P_INTERNAL, ngx_null_string }
 };
 

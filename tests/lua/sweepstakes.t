@@ -277,6 +277,16 @@ is(award('e4')->{code}, 'retrySPRG1', 'told the seq');
 $w->{chunk} = 0;
 $w->at($w->{close} - 1, 1501);
 is_deeply(award('e5', member => 'z'), [], 'nothing once Redis says it is over');
+for my $off (-1501, 1501) {
+    my $file = $w->file;
+    $w->at($w->{open} + 5000, $off);
+    is(award("off $off", member => 'y')->{code}, 'clock_skew',
+       "none by a clock that is $off ms off");
+    is(back('e1')->{code}, 'clock_skew', 'nor is one voided');
+    is($w->file, $file, 'nothing is recorded');
+}
+$w->at($w->{open} - 9000, 3000);
+is_deeply(award('early', member => 'y'), [], 'before it opens the event counts');
 $w->at($w->{open} + 1000);
 is(scalar @{ award('e6') }, 1, 'another entry');
 
