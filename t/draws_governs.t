@@ -35,6 +35,7 @@ sub program {
 secret_file %%TESTDIR%%/secret;
 unsafe_store on;
 wallet points;
+earn hello points 900;
 timestamp_authority http://127.0.0.1:$port trusted_certificate=@{[$ca->dir]}/ca.crt;
 instant_win scratch {
     open @{[at($open)]};  close @{[at($closes)]};  version $version;
@@ -44,8 +45,8 @@ END
 }
 
 # of the first one three may be won, and one of the second
-my $first = 'prize mug { stock 3; odds 1/1; }';
-my $second = 'prize mug { stock 4; odds 1/2; } prize pen { odds 1/2; }';
+my $first = 'limit 2000 per day; prize mug { stock 3; odds 1/1; }';
+my $second = 'cost points 1; limit 1000 per day; prize mug { stock 4; odds 1/2; } prize pen { odds 1/2; }';
 
 my %common = (
     files => { secret => 'main:' . 'ab' x 32 . "\n" },
@@ -92,10 +93,22 @@ sub shown {
                        @{ $admin->{prizes} // [] });
 }
 
+# by its price and its limits
+
+sub terms {
+    my ($nginx) = @_;
+    my ($game) = @{ ($nginx // $t)->me('nobody')->json->{games} };
+
+    return ($game->{plays_left}, $game->{cost} ? $game->{cost}{amount} : 'free');
+}
+
 sub epoch { return int((time - $open) / 60) + 1 }
 
 
 # ---- version 1 ----
+
+$t->event({ id => 'hello', member => "member-$_", type => 'hello' }) for 0 .. 6;
+is_deeply([terms()], [2000, 'free'], 'price and limits of version 1');
 
 my $r = play();
 is($r->status, 200, 'a play');
@@ -123,6 +136,8 @@ my @former = ('mug 1 in 1', at($open + 3600));
 is_deeply([shown()], [@former, 1, 2, 'mug 3'],
           'members and operators see what holds, and that another comes');
 
+is_deeply([terms()], [2000, 'free'], 'price and limits, too');
+
 my $stale = play($older);
 is($stale->status, 503, 'the node without version 2');
 is($stale->json->{code}, 'stale_configuration', 'says so');
@@ -140,6 +155,8 @@ sleep 0.2;
 
 is_deeply([shown()], ['mug 1 in 2, pen 1 in 2', at($close), 2, undef,
                       'mug 4, pen -'], 'all see the next');
+
+is_deeply([terms()], [0, 1], 'and its price');
 
 my %won;
 

@@ -6,8 +6,8 @@
  * keeps what it heard last and asks again, at most once a second, while
  * somebody looks: GET me itself stays one question about one member.
  *
- * Prizes, odds and the close are those of the version that holds, which need
- * not be that of the configuration.
+ * Prizes, odds, price, limits and the close are those of the version that
+ * holds, which need not be that of the configuration.
  */
 
 #include <ngx_config.h>
@@ -19,6 +19,7 @@
 
 #define NGX_HTTP_LOYALTY_CARDS_FRESH  1000        /* ms */
 #define NGX_HTTP_LOYALTY_CARDS_ROWS   257         /* prizes and blanks */
+#define NGX_HTTP_LOYALTY_HOLDS_LIMITS 8
 
 
 /* what holds: the rows of a version, or of the configuration */
@@ -29,6 +30,9 @@ typedef struct {
     int64_t                       close;
     loyalty_prize_t              *rows;
     ngx_uint_t                    nrows;
+    ngx_http_loyalty_cost_t       cost;
+    ngx_uint_t                    nlimits;
+    ngx_http_loyalty_limit_t      limits[NGX_HTTP_LOYALTY_HOLDS_LIMITS];
 } ngx_http_loyalty_holds_t;
 
 
@@ -56,11 +60,10 @@ typedef struct {
 static ngx_int_t ngx_http_loyalty_view_player(loyalty_mpr_t *state,
     ngx_http_loyalty_player_t *player);
 static int64_t ngx_http_loyalty_view_left(
-    ngx_http_loyalty_campaign_t *campaign, loyalty_head_t *head,
-    ngx_http_loyalty_player_t *player, int64_t now);
-static int64_t ngx_http_loyalty_view_paid(
-    ngx_http_loyalty_campaign_t *campaign, loyalty_head_t *head,
-    ngx_http_loyalty_player_t *player);
+    ngx_http_loyalty_program_t *program, ngx_http_loyalty_holds_t *holds,
+    loyalty_head_t *head, ngx_http_loyalty_player_t *player, int64_t now);
+static int64_t ngx_http_loyalty_view_paid(ngx_http_loyalty_cost_t *cost,
+    loyalty_head_t *head, ngx_http_loyalty_player_t *player);
 static void ngx_http_loyalty_view_cost(ngx_http_loyalty_cost_t *cost,
     loyalty_out_t *out);
 static void ngx_http_loyalty_view_prizes(
@@ -71,6 +74,12 @@ static void ngx_http_loyalty_view_odds(ngx_uint_t mode, loyalty_prize_t *row,
 
 static void ngx_http_loyalty_holds(ngx_http_loyalty_campaign_t *campaign,
     int64_t now, ngx_http_loyalty_holds_t *holds);
+static ngx_int_t ngx_http_loyalty_holds_price(
+    ngx_http_loyalty_campaign_t *campaign, int64_t now,
+    ngx_http_loyalty_holds_t *holds);
+static ngx_int_t ngx_http_loyalty_holds_blob(
+    ngx_http_loyalty_program_t *program, ngx_str_t *blob,
+    ngx_http_loyalty_holds_t *holds);
 
 static ngx_http_loyalty_cards_t *ngx_http_loyalty_cards(
     ngx_http_loyalty_instant_conf_t *icf);
@@ -101,7 +110,9 @@ ngx_http_loyalty_instant_view(ngx_http_loyalty_program_t *program,
 
     ngx_http_loyalty_holds(campaign, now, &holds);
 
-    if (ngx_http_loyalty_view_player(state, &player) != NGX_OK) {
+    if (ngx_http_loyalty_holds_price(campaign, now, &holds) != NGX_OK
+        || ngx_http_loyalty_view_player(state, &player) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -110,7 +121,7 @@ ngx_http_loyalty_instant_view(ngx_http_loyalty_program_t *program,
            : (cards != NULL && cards->known && cards->paused) ? "paused"
                                                               : "open";
 
-    left = ngx_http_loyalty_view_left(campaign, head, &player, now);
+    left = ngx_http_loyalty_view_left(program, &holds, head, &player, now);
 
     if ((*n)++ > 0) {
         loyalty_out_lit(out, ",");
@@ -125,7 +136,7 @@ ngx_http_loyalty_instant_view(ngx_http_loyalty_program_t *program,
     loyalty_out_lit(out, ",\"closes\":");
     loyalty_out_time(out, holds.close);
 
-    ngx_http_loyalty_view_cost(&campaign->cost, out);
+    ngx_http_loyalty_view_cost(&holds.cost, out);
 
     loyalty_out_lit(out, ",\"plays\":");
     loyalty_out_int(out, player.bank);
@@ -180,23 +191,24 @@ ngx_http_loyalty_view_player(loyalty_mpr_t *state,
 /* by limits and by price, -1: no end */
 
 static int64_t
-ngx_http_loyalty_view_left(ngx_http_loyalty_campaign_t *campaign,
-    loyalty_head_t *head, ngx_http_loyalty_player_t *player, int64_t now)
+ngx_http_loyalty_view_left(ngx_http_loyalty_program_t *program,
+    ngx_http_loyalty_holds_t *holds, loyalty_head_t *head,
+    ngx_http_loyalty_player_t *player, int64_t now)
 {
     int64_t                    left, n, period;
     ngx_uint_t                 i, unit;
     ngx_http_loyalty_limit_t  *limit;
 
-    left = ngx_http_loyalty_view_paid(campaign, head, player);
-    limit = campaign->limits.elts;
+    left = ngx_http_loyalty_view_paid(&holds->cost, head, player);
+    limit = holds->limits;
 
-    for (i = 0; i < campaign->limits.nelts; i++) {
+    for (i = 0; i < holds->nlimits; i++) {
 
         unit = limit[i].unit;
         n = limit[i].n - player->ever;
 
         if (unit != 0) {
-            period = loyalty_period(campaign->program->zone, unit, 0, now);
+            period = loyalty_period(program->zone, unit, 0, now);
             n = limit[i].n;
 
             if (player->period[unit - 1] == period) {
@@ -216,7 +228,7 @@ ngx_http_loyalty_view_left(ngx_http_loyalty_campaign_t *campaign,
 
 
 static int64_t
-ngx_http_loyalty_view_paid(ngx_http_loyalty_campaign_t *campaign,
+ngx_http_loyalty_view_paid(ngx_http_loyalty_cost_t *cost,
     loyalty_head_t *head, ngx_http_loyalty_player_t *player)
 {
     int64_t             bank;
@@ -224,18 +236,18 @@ ngx_http_loyalty_view_paid(ngx_http_loyalty_campaign_t *campaign,
 
     bank = ngx_max(player->bank, 0);
 
-    switch (campaign->cost.kind) {
+    switch (cost->kind) {
 
     case NGX_HTTP_LOYALTY_COST_FREE:
         return -1;
 
     case NGX_HTTP_LOYALTY_COST_PLAYS:
-        return bank / campaign->cost.amount;
+        return bank / cost->amount;
 
     default: /* NGX_HTTP_LOYALTY_COST_WALLET */
-        (void) loyalty_head_wallet(head, campaign->cost.hash, &account);
+        (void) loyalty_head_wallet(head, cost->hash, &account);
 
-        return bank + ngx_max(account.balance, 0) / campaign->cost.amount;
+        return bank + ngx_max(account.balance, 0) / cost->amount;
     }
 }
 
@@ -289,6 +301,105 @@ ngx_http_loyalty_holds(ngx_http_loyalty_campaign_t *campaign, int64_t now,
         holds->rows = campaign->rows;
         holds->nrows = campaign->nrows;
     }
+}
+
+
+/* price and limits: those of the configuration, or as the version that holds
+   was registered */
+
+static ngx_int_t
+ngx_http_loyalty_holds_price(ngx_http_loyalty_campaign_t *campaign,
+    int64_t now, ngx_http_loyalty_holds_t *holds)
+{
+    ngx_uint_t                   i;
+    ngx_http_loyalty_limit_t    *limit;
+    ngx_http_loyalty_version_t  *version;
+
+    version = ngx_http_loyalty_campaign_holds(campaign, now);
+
+    if (version != NULL && version->version != campaign->version) {
+        return ngx_http_loyalty_holds_blob(campaign->program, &version->blob,
+                                           holds);
+    }
+
+    holds->cost = campaign->cost;
+
+    limit = campaign->limits.elts;
+    holds->nlimits = ngx_min(campaign->limits.nelts,
+                             NGX_HTTP_LOYALTY_HOLDS_LIMITS);
+
+    for (i = 0; i < holds->nlimits; i++) {
+        holds->limits[i] = limit[i];
+    }
+
+    return NGX_OK;
+}
+
+
+/* docs/internals.md: cost and limits follow the rows */
+
+static ngx_int_t
+ngx_http_loyalty_holds_blob(ngx_http_loyalty_program_t *program,
+    ngx_str_t *blob, ngx_http_loyalty_holds_t *holds)
+{
+    int64_t                     kind, unit, n;
+    uint32_t                    len, i;
+    ngx_uint_t                  k;
+    loyalty_mpr_t               r;
+    loyalty_mpv_t               v;
+    const unsigned char        *hash;
+    ngx_http_loyalty_cost_t    *cost;
+    ngx_http_loyalty_wallet_t  *wallet;
+
+    cost = &holds->cost;
+    ngx_memzero(cost, sizeof(ngx_http_loyalty_cost_t));
+    holds->nlimits = 0;
+
+    loyalty_mpr_init(&r, blob->data, blob->len);
+
+    if (loyalty_mpr_next(&r, &v) != 0
+        || ngx_http_loyalty_games_skip(&r, 11) != NGX_OK
+        || loyalty_mpr_next(&r, &v) != 0
+        || loyalty_mpr_int(&r, &kind) != 0
+        || loyalty_mpr_str(&r, &hash, &len) != 0
+        || loyalty_mpr_int(&r, &cost->amount) != 0
+        || loyalty_mpr_next(&r, &v) != 0
+        || v.type != LOYALTY_MP_ARRAY
+        || (kind != NGX_HTTP_LOYALTY_COST_FREE
+            && (len != NGX_HTTP_LOYALTY_HASH || cost->amount < 1)))
+    {
+        return NGX_ERROR;
+    }
+
+    cost->kind = (ngx_uint_t) kind;
+    ngx_memcpy(cost->hash, hash, len);
+    ngx_str_set(&cost->name, "~");
+
+    wallet = program->wallets.elts;
+
+    for (k = 0; k < program->wallets.nelts; k++) {
+        if (ngx_memcmp(wallet[k].hash, cost->hash, NGX_HTTP_LOYALTY_HASH)
+            == 0)
+        {
+            cost->name = wallet[k].name;
+        }
+    }
+
+    for (i = 0; i + 2 <= v.n; i += 2) {
+
+        if (loyalty_mpr_int(&r, &unit) != 0 || loyalty_mpr_int(&r, &n) != 0
+            || unit < 0 || unit > 3
+            || holds->nlimits == NGX_HTTP_LOYALTY_HOLDS_LIMITS)
+        {
+            return NGX_ERROR;
+        }
+
+        holds->limits[holds->nlimits].unit = (ngx_uint_t) unit;
+        holds->limits[holds->nlimits].n = n;
+        holds->nlimits++;
+    }
+
+    return NGX_OK;
 }
 
 
