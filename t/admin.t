@@ -253,6 +253,9 @@ is_deeply(codes('rewards/coffee/codes', qq{"A-3"\n"A-4"\n"A-4"\n})->json,
 like(refused(codes('codes/coffee', qq{"A-5"\n17\n}), 400, 'invalid_field',
              'a number')->json->{detail},
      qr/^line 2: .*0 codes of the lines before/, 'says where');
+like(refused(codes('codes/coffee', qq{"A-5"\n{"code":17}\n}), 400,
+             'invalid_field', 'a field')->json->{detail},
+     qr{^line 2, /code: }, 'says which');
 refused(codes('codes/tea', '"A"'), 404, 'unknown_reward', 'an unknown pool');
 refused(codes('rewards/cup/codes', '"A"'), 404, 'unknown_reward',
         'a reward without codes');

@@ -86,10 +86,11 @@ is_deeply($r->json, { sweepstakes => 'spring', entered => 1, tickets => 10,
     'sent again: each id once, the caps of all others') or diag $r->body;
 
 for my $case (['no JSON', qr/^line 2: /], ['[1]', qr/^line 2: /],
-              [{ member => 'x', tickets => 1 }, qr/^line 2: /],
-              [{ member => 'x', tickets => 0, id => 'q' }, qr/^line 2: /],
+              [{ member => 'x', tickets => 1 }, qr{^line 2, /id: }],
+              [{ member => 'x', tickets => 0, id => 'q' },
+               qr{^line 2, /tickets: }],
               [{ member => 'x', tickets => 1, id => 'q', more => 1 },
-               qr/^line 2: /])
+               qr{^line 2, /more: }])
 {
     $r = import_lines(line('ada', 3, 'paper-1'), $case->[0],
                       line('zoe', 1, 'never'));

@@ -79,7 +79,7 @@ static ngx_int_t ngx_http_loyalty_import_done(
     ngx_http_loyalty_member_ctx_t *ctx);
 static ngx_int_t ngx_http_loyalty_import_stop(
     ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_problem_e problem,
-    ngx_str_t *why);
+    ngx_str_t *field, ngx_str_t *why);
 static void ngx_http_loyalty_import_cleanup(void *data);
 
 
@@ -194,6 +194,7 @@ ngx_http_loyalty_import_next(ngx_http_loyalty_member_ctx_t *ctx)
 
         if (ngx_http_loyalty_import_line(ctx, &line, &fault) != NGX_OK) {
             return ngx_http_loyalty_import_stop(ctx, fault.problem,
+                                                &fault.pointer,
                                                 &fault.detail);
         }
 
@@ -460,7 +461,7 @@ ngx_http_loyalty_import_error(ngx_http_loyalty_member_ctx_t *ctx,
             return ngx_http_loyalty_import_send(ctx);
         }
 
-        return ngx_http_loyalty_import_stop(ctx, NGX_HTTP_LOYALTY_P_BUSY,
+        return ngx_http_loyalty_import_stop(ctx, NGX_HTTP_LOYALTY_P_BUSY, NULL,
                                             NULL);
 
     case NGX_AGAIN:
@@ -469,7 +470,7 @@ ngx_http_loyalty_import_error(ngx_http_loyalty_member_ctx_t *ctx,
                                              ngx_http_loyalty_import_ready);
         }
 
-        return ngx_http_loyalty_import_stop(ctx, NGX_HTTP_LOYALTY_P_BUSY,
+        return ngx_http_loyalty_import_stop(ctx, NGX_HTTP_LOYALTY_P_BUSY, NULL,
                                             NULL);
 
     default: /* NGX_DECLINED */
@@ -480,7 +481,8 @@ ngx_http_loyalty_import_error(ngx_http_loyalty_member_ctx_t *ctx,
         if (all[i].code.len == code.len
             && ngx_memcmp(all[i].code.data, code.data, code.len) == 0)
         {
-            return ngx_http_loyalty_import_stop(ctx, all[i].problem, NULL);
+            return ngx_http_loyalty_import_stop(ctx, all[i].problem, NULL,
+                                                NULL);
         }
     }
 
@@ -575,7 +577,7 @@ ngx_http_loyalty_import_done(ngx_http_loyalty_member_ctx_t *ctx)
 
 static ngx_int_t
 ngx_http_loyalty_import_stop(ngx_http_loyalty_member_ctx_t *ctx,
-    ngx_http_loyalty_problem_e problem, ngx_str_t *why)
+    ngx_http_loyalty_problem_e problem, ngx_str_t *field, ngx_str_t *why)
 {
     u_char                          buf[512];
     ngx_str_t                       detail;
@@ -585,7 +587,14 @@ ngx_http_loyalty_import_stop(ngx_http_loyalty_member_ctx_t *ctx,
 
     detail.data = buf;
 
-    if (why != NULL && why->len != 0) {
+    if (field != NULL && field->len != 0) {
+        detail.len = ngx_snprintf(buf, sizeof(buf),
+                                  "line %ui, %V: %V; %L of the lines before "
+                                  "it were entered", in->line, field, why,
+                                  in->entered)
+                     - buf;
+
+    } else if (why != NULL && why->len != 0) {
         detail.len = ngx_snprintf(buf, sizeof(buf),
                                   "line %ui: %V; %L of the lines before it "
                                   "were entered", in->line, why, in->entered)

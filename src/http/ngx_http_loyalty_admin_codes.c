@@ -273,9 +273,10 @@ ngx_http_loyalty_admin_import_fault(ngx_http_loyalty_member_ctx_t *ctx,
 
     detail.data = buf;
     detail.len = ngx_snprintf(buf, sizeof(buf),
-                              "line %ui: %V; %L codes of the lines before it "
-                              "were added", in->line, &fault->detail,
-                              in->added)
+                              "line %ui%s%V: %V; %L codes of the lines "
+                              "before it were added", in->line,
+                              fault->pointer.len ? ", " : "",
+                              &fault->pointer, &fault->detail, in->added)
                  - buf;
 
     return ngx_http_loyalty_member_problem(ctx, fault->problem, &detail);
