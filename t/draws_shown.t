@@ -107,6 +107,13 @@ for (['a lost secret', 'other:' . '77' x 32 . "\n"],
               'not who of them it is');
     is_deeply($now{live}{own}, $before{live}{own}, 'tickets are known');
 
+    my $told = $live->enter('ada', { tickets => 1 })->json->{detail};
+
+    like($told, qr/stopped on this server/, 'who enters is told that it is');
+    unlike($told, qr/main|secret/, 'but not why');
+    like($t->post('/loyalty-admin/sweepstakes/live/pause', {})->json->{detail},
+         qr/secret/, 'which the admin is');
+
     my $admin = $t->get('/loyalty-admin/sweepstakes/done')->json;
 
     is($admin->{stopped}, 'rules_changed', 'the admin is told');

@@ -80,6 +80,14 @@ ngx_http_loyalty_await_ask(void *data)
     }
 
     if (rc == NGX_DECLINED) {
+
+        /* which secret, and which terms, is no member's business */
+
+        if (ctx->actor.len == 0) {
+            ngx_str_set(&detail, "it is stopped on this server, whose error "
+                                 "log says why");
+        }
+
         return ngx_http_loyalty_await_stopped(await, problem, &detail);
     }
 
