@@ -73,6 +73,14 @@ is($game{scratch}->play('m2', 'again')->code, 'not_eligible',
    'and takes part no more');
 is(enter('m2', 'again', 1)->code, 'not_eligible', 'nowhere');
 
+# many of one member
+
+my @many = $t->parallel(map { [$game{deck}->post('many', "k$_")] } 1 .. 60);
+
+is(scalar(grep { $_->status == 200 } @many)
+   + scalar(grep { ($_->code // '') eq 'sold_out' } @many), 60,
+   'sixty plays of one member at once');
+
 # and whatever else asks Redis
 
 my $admin = sub {
@@ -110,6 +118,9 @@ is_deeply([grep { $_->{name} =~ /^(?:play|enter)\z/ } @calls], [],
           'never one');
 is_deeply([map { "$_->{name} @{ $_->{keys} }" } grep { $_->{slots} > 1 }
            @calls], [], 'no call has keys of two slots');
+is(length($game{deck}->log) / 189, 25, 'all cards are drawn');
+cmp_ok(scalar(grep { $_->{name} eq 'play_reserve' } @calls), '<', 5 * 60,
+       'they do not get in each other\'s way');
 $game{$_}->sound(stock => [5]) for sort keys %game;
 Loyalty::Instant::fsck($t);
 

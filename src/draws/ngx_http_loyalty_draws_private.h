@@ -114,6 +114,7 @@ struct ngx_http_loyalty_run_s {
     ngx_http_loyalty_run_e        state;
     ngx_uint_t                    fresh;          /* 0: ask Redis first */
     ngx_queue_t                   waiters;
+    ngx_queue_t                   steps[LOYALTY_PARTITIONS];  /* by members */
     ngx_http_loyalty_op_t        *op;             /* the question */
     ngx_uint_t                    rounds;         /* of it, until an answer */
     ngx_uint_t                    begins;         /* the next one begins it */

@@ -24,6 +24,7 @@ ngx_http_loyalty_run_t *
 ngx_http_loyalty_run_create(ngx_cycle_t *cycle,
     ngx_http_loyalty_campaign_t *campaign)
 {
+    ngx_uint_t               i;
     ngx_http_loyalty_run_t  *run;
 
     run = ngx_http_loyalty_secret_alloc(sizeof(ngx_http_loyalty_run_t),
@@ -38,6 +39,10 @@ ngx_http_loyalty_run_create(ngx_cycle_t *cycle,
     run->log = cycle->log;
 
     ngx_queue_init(&run->waiters);
+
+    for (i = 0; i < LOYALTY_PARTITIONS; i++) {
+        ngx_queue_init(&run->steps[i]);
+    }
 
     run->retry.handler = ngx_http_loyalty_run_retry;
     run->retry.data = run;

@@ -124,10 +124,23 @@ ngx_http_loyalty_version_t *ngx_http_loyalty_split_version(
 
 /* ---- steps.c: of a member's request ---- */
 
-#define NGX_HTTP_LOYALTY_STEPS_HELPED  100         /* others, one by one */
+#define NGX_HTTP_LOYALTY_STEPS_HELPED  100        /* others, one by one */
+#define NGX_HTTP_LOYALTY_STEPS_WAIT    100        /* of one member */
 
 typedef struct {
     ngx_http_loyalty_member_ctx_t    *ctx;
+
+    /* in line with others of the member in this worker */
+    ngx_queue_t                       queue;
+    ngx_http_loyalty_campaign_t      *campaign;   /* NULL: it is not */
+    ngx_uint_t                        partition;
+    size_t                            len;
+    u_char                            member[NGX_HTTP_LOYALTY_ID];
+    ngx_http_loyalty_member_start_pt  start;
+    ngx_event_t                       wake;
+    unsigned                          waits:1;
+    unsigned                          well:1;     /* Redis answered */
+
     ngx_http_loyalty_split_t         *split;
     ngx_uint_t                        helped;
     ngx_uint_t                        own;
@@ -135,6 +148,22 @@ typedef struct {
     ngx_http_loyalty_member_start_pt  over;       /* its own is */
     ngx_http_loyalty_member_start_pt  again;      /* another one's is */
 } ngx_http_loyalty_steps_t;
+
+/*
+ * Before a reservation: a worker makes those of one member one after another,
+ * as each would have to wait for the one before.  NGX_OK: go on.  NGX_BUSY:
+ * start(ctx) is called then.  NGX_DECLINED: too many wait.  NGX_ERROR.
+ */
+ngx_int_t ngx_http_loyalty_steps_begin(ngx_http_loyalty_steps_t *steps,
+    ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_campaign_t *campaign,
+    ngx_http_loyalty_member_start_pt start);
+
+/* it is answered, or begins anew: the next one's turn */
+void ngx_http_loyalty_steps_end(ngx_http_loyalty_steps_t *steps);
+
+/* what a step returns where it was not NGX_OK */
+ngx_int_t ngx_http_loyalty_steps_refuse(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_int_t rc);
 
 /*
  * Goes on with what reserve replied, "N" and its own reservation or "O" and

@@ -4,9 +4,16 @@
  * to its end, and then reserves its own.
  */
 
+#include "ngx_http_loyalty_draws_private.h"
 #include "ngx_http_loyalty_split.h"
 
 
+static ngx_int_t ngx_http_loyalty_steps_init(ngx_http_loyalty_steps_t *steps,
+    ngx_http_loyalty_member_ctx_t *ctx);
+static ngx_uint_t ngx_http_loyalty_steps_same(ngx_http_loyalty_steps_t *a,
+    ngx_http_loyalty_steps_t *b);
+static void ngx_http_loyalty_steps_wake(ngx_event_t *ev);
+static ngx_int_t ngx_http_loyalty_steps_start(void *data);
 static void ngx_http_loyalty_steps_done(void *data,
     ngx_http_loyalty_status_e status);
 static ngx_int_t ngx_http_loyalty_steps_over(void *data);
@@ -15,27 +22,188 @@ static ngx_int_t ngx_http_loyalty_steps_problem(
 static void ngx_http_loyalty_steps_cleanup(void *data);
 
 
+static ngx_int_t
+ngx_http_loyalty_steps_init(ngx_http_loyalty_steps_t *steps,
+    ngx_http_loyalty_member_ctx_t *ctx)
+{
+    ngx_http_cleanup_t  *cln;
+
+    if (steps->ctx != NULL) {
+        return NGX_OK;
+    }
+
+    cln = ngx_http_cleanup_add(ctx->request, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_http_loyalty_steps_cleanup;
+    cln->data = steps;
+
+    steps->ctx = ctx;
+    steps->wake.handler = ngx_http_loyalty_steps_wake;
+    steps->wake.data = steps;
+    steps->wake.log = ngx_cycle->log;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_loyalty_steps_refuse(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_int_t rc)
+{
+    return (rc == NGX_BUSY) ? rc
+           : (rc == NGX_DECLINED)
+             ? ngx_http_loyalty_member_problem(ctx, NGX_HTTP_LOYALTY_P_BUSY,
+                                               NULL)
+             : NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+ngx_int_t
+ngx_http_loyalty_steps_begin(ngx_http_loyalty_steps_t *steps,
+    ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_campaign_t *campaign,
+    ngx_http_loyalty_member_start_pt start)
+{
+    ngx_uint_t                 n;
+    ngx_queue_t               *q, *line;
+    ngx_http_loyalty_steps_t  *other;
+
+    if (ngx_http_loyalty_steps_init(steps, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* once more; or another member's, of an import */
+
+    if (steps->campaign != NULL && steps->len == ctx->member.len
+        && ngx_memcmp(steps->member, ctx->member.data, steps->len) == 0)
+    {
+        return NGX_OK;
+    }
+
+    ngx_http_loyalty_steps_end(steps);
+
+    steps->partition = ctx->partition;
+    steps->len = ctx->member.len;
+    ngx_memcpy(steps->member, ctx->member.data, steps->len);
+
+    line = &campaign->run->steps[steps->partition];
+    n = 0;
+
+    for (q = ngx_queue_head(line);
+         q != ngx_queue_sentinel(line);
+         q = ngx_queue_next(q))
+    {
+        other = ngx_queue_data(q, ngx_http_loyalty_steps_t, queue);
+        n += ngx_http_loyalty_steps_same(steps, other);
+    }
+
+    if (n > NGX_HTTP_LOYALTY_STEPS_WAIT) {
+        return NGX_DECLINED;
+    }
+
+    steps->campaign = campaign;
+    steps->start = start;
+    steps->waits = (n > 0);
+    steps->well = 0;
+
+    ngx_queue_insert_tail(line, &steps->queue);
+
+    return steps->waits ? NGX_BUSY : NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_loyalty_steps_same(ngx_http_loyalty_steps_t *a,
+    ngx_http_loyalty_steps_t *b)
+{
+    return a->len == b->len && ngx_memcmp(a->member, b->member, a->len) == 0;
+}
+
+
+/* the next one's turn; where Redis did not answer, nobody waits any more */
+
+void
+ngx_http_loyalty_steps_end(ngx_http_loyalty_steps_t *steps)
+{
+    ngx_queue_t               *q, *line;
+    ngx_http_loyalty_run_t    *run;
+    ngx_http_loyalty_steps_t  *other;
+
+    if (steps->campaign == NULL) {
+        return;
+    }
+
+    run = steps->campaign->run;
+    steps->campaign = NULL;
+
+    if (steps->wake.posted) {
+        ngx_delete_posted_event(&steps->wake);
+    }
+
+    if (run == NULL) {
+        return;
+    }
+
+    ngx_queue_remove(&steps->queue);
+
+    if (steps->waits) {
+        return;
+    }
+
+    line = &run->steps[steps->partition];
+
+    for (q = ngx_queue_head(line);
+         q != ngx_queue_sentinel(line);
+         q = ngx_queue_next(q))
+    {
+        other = ngx_queue_data(q, ngx_http_loyalty_steps_t, queue);
+
+        if (!other->waits || !ngx_http_loyalty_steps_same(steps, other)) {
+            continue;
+        }
+
+        other->waits = 0;
+        ngx_post_event(&other->wake, &ngx_posted_events);
+
+        if (steps->well) {
+            return;
+        }
+    }
+}
+
+
+static void
+ngx_http_loyalty_steps_wake(ngx_event_t *ev)
+{
+    ngx_http_loyalty_steps_t *steps = ev->data;
+
+    ngx_http_loyalty_member_resume(steps->ctx, ngx_http_loyalty_steps_start,
+                                   steps);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_steps_start(void *data)
+{
+    ngx_http_loyalty_steps_t *steps = data;
+
+    return steps->start(steps->ctx);
+}
+
+
 ngx_int_t
 ngx_http_loyalty_steps(ngx_http_loyalty_steps_t *steps,
     ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_split_t *split,
     ngx_str_t *value)
 {
-    ngx_int_t                   rc;
-    ngx_str_t                   reservation;
-    ngx_http_cleanup_t         *cln;
-    ngx_http_loyalty_status_e   status;
+    ngx_int_t                  rc;
+    ngx_str_t                  reservation;
+    ngx_http_loyalty_status_e  status;
 
-    if (steps->ctx == NULL) {
-
-        cln = ngx_http_cleanup_add(ctx->request, 0);
-        if (cln == NULL) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        cln->handler = ngx_http_loyalty_steps_cleanup;
-        cln->data = steps;
-
-        steps->ctx = ctx;
+    if (ngx_http_loyalty_steps_init(steps, ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     steps->split = split;
@@ -67,6 +235,7 @@ ngx_http_loyalty_steps_done(void *data, ngx_http_loyalty_status_e status)
     ngx_http_loyalty_steps_t *steps = data;
 
     steps->status = status;
+    steps->well = (status == NGX_HTTP_LOYALTY_REPLY);
 
     ngx_http_loyalty_member_resume(steps->ctx, ngx_http_loyalty_steps_over,
                                    steps);
@@ -79,10 +248,14 @@ ngx_http_loyalty_steps_over(void *data)
     ngx_http_loyalty_steps_t *steps = data;
 
     if (steps->status != NGX_HTTP_LOYALTY_REPLY) {
+        ngx_http_loyalty_steps_end(steps);
+
         return ngx_http_loyalty_steps_problem(steps->ctx, steps->status);
     }
 
     if (steps->own) {
+        ngx_http_loyalty_steps_end(steps);
+
         return steps->over(steps->ctx);
     }
 
@@ -157,4 +330,6 @@ ngx_http_loyalty_steps_cleanup(void *data)
     if (steps->split != NULL) {
         ngx_http_loyalty_split_stop(steps->split);
     }
+
+    ngx_http_loyalty_steps_end(steps);
 }

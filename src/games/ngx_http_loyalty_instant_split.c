@@ -91,6 +91,12 @@ ngx_http_loyalty_play_reserve(ngx_http_loyalty_member_ctx_t *ctx)
 
     play = ctx->data;
 
+    rc = ngx_http_loyalty_steps_begin(&play->steps, ctx, &play->icf->campaign,
+                                      ngx_http_loyalty_play_send);
+    if (rc != NGX_OK) {
+        return ngx_http_loyalty_steps_refuse(ctx, rc);
+    }
+
     if (!play->fixed) {
         play->t = ngx_http_loyalty_play_now();
     }
@@ -178,6 +184,8 @@ ngx_http_loyalty_play_reserved(ngx_http_loyalty_member_ctx_t *ctx,
     play = ctx->data;
     value = reply->values;
 
+    play->steps.well = 1;
+
     if (reply->array || reply->n != 1 || value->len < 2) {
         return ngx_http_loyalty_member_damaged(ctx);
     }
@@ -187,6 +195,12 @@ ngx_http_loyalty_play_reserved(ngx_http_loyalty_member_ctx_t *ctx,
     case 'N':
     case 'O':
         return ngx_http_loyalty_play_steps(ctx, value);
+
+    default:
+        ngx_http_loyalty_steps_end(&play->steps);
+    }
+
+    switch (value->data[0]) {
 
     case 'K':
         return ngx_http_loyalty_play_known(ctx, value);

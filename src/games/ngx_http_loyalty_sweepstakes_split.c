@@ -52,6 +52,7 @@ ngx_http_loyalty_enter_reserve(ngx_http_loyalty_member_ctx_t *ctx)
 {
     u_char                        buf[NGX_HTTP_LOYALTY_ARG];
     u_char                        person[LOYALTY_HASH];
+    ngx_int_t                     rc;
     ngx_str_t                     arg;
     loyalty_mpw_t                 w;
     ngx_http_loyalty_call_t       call;
@@ -61,6 +62,13 @@ ngx_http_loyalty_enter_reserve(ngx_http_loyalty_member_ctx_t *ctx)
 
     enter = ctx->data;
     campaign = enter->campaign;
+
+    rc = ngx_http_loyalty_steps_begin(&enter->steps, ctx, campaign,
+                                      enter->again);
+    if (rc != NGX_OK) {
+        return ngx_http_loyalty_steps_refuse(ctx, rc);
+    }
+
     version = ngx_http_loyalty_campaign_version(campaign);
 
     ngx_http_loyalty_call_member(&call, ctx->program, &ctx->member);
@@ -111,11 +119,15 @@ ngx_http_loyalty_enter_reserved(ngx_http_loyalty_member_ctx_t *ctx,
     enter = ctx->data;
     value = reply->values;
 
+    enter->steps.well = 1;
+
     if (!reply->array && reply->n == 1 && value->len > 1
         && (value->data[0] == 'N' || value->data[0] == 'O'))
     {
         return ngx_http_loyalty_enter_steps(ctx, value);
     }
+
+    ngx_http_loyalty_steps_end(&enter->steps);
 
     return enter->reply(ctx, reply);
 }
