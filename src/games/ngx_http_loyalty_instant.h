@@ -67,6 +67,8 @@ void ngx_http_loyalty_instant_wait(ngx_http_loyalty_instant_conf_t *icf,
     ngx_http_loyalty_placing_t *placing);
 /* the request has gone */
 void ngx_http_loyalty_instant_forget(ngx_http_loyalty_placing_t *placing);
+/* of the pool that icf, data, is in */
+void ngx_http_loyalty_instant_cleanup(void *data);
 
 /*
  * NGX_OK: the epoch that holds t is placed.  NGX_BUSY: it is being placed,

@@ -114,6 +114,42 @@ ngx_http_loyalty_moments_create(ngx_http_loyalty_instant_conf_t *icf)
 }
 
 
+/* with the configuration: nobody waits any more, and Redis was left before */
+
+void
+ngx_http_loyalty_instant_cleanup(void *data)
+{
+    ngx_http_loyalty_instant_conf_t *icf = data;
+
+    ngx_http_loyalty_moment_t  *m;
+
+    m = icf->moments;
+
+    if (m == NULL) {
+        return;
+    }
+
+    icf->moments = NULL;
+
+    if (m->timer.timer_set) {
+        ngx_del_timer(&m->timer);
+    }
+
+    if (m->hashes != NULL) {
+        ngx_free(m->hashes);
+    }
+
+    if (m->allocated) {
+        ngx_free(m->at);
+        ngx_free(m->order);
+        ngx_free(m->names);
+    }
+
+    loyalty_wipe(&m->placing.key, sizeof(loyalty_hmac_t));
+    ngx_free(m);
+}
+
+
 /* all epochs up to e, or a slice of them */
 
 static ngx_int_t

@@ -128,6 +128,7 @@ static char *
 ngx_http_loyalty_instant_win(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     char                             *rv;
+    ngx_pool_cleanup_t               *cln;
     ngx_http_loyalty_rule_t          *rule;
     ngx_http_loyalty_instant_conf_t  *icf;
 
@@ -138,6 +139,14 @@ ngx_http_loyalty_instant_win(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     if (icf == NULL) {
         return NGX_CONF_ERROR;
     }
+
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    cln->handler = ngx_http_loyalty_instant_cleanup;
+    cln->data = icf;
 
     icf->degraded = NGX_CONF_UNSET;
     icf->campaign.state = state;
