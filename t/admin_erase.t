@@ -85,7 +85,7 @@ is(enter('m1', 'new')->code, 'not_eligible', 'who comes back does not enter');
 is(enter('m1', 'k1')->code, 'not_eligible', 'nor under a key of before');
 is($game{$_}->play('m1', 'p1')->code, 'not_eligible', "nor plays $_")
     for qw(wheel calendar);
-is_deeply(buy('m1', 'e1'), [qw(challenge plays points)],
+is_deeply(buy('m1', 'e1'), [qw(challenge plays points tickets_refused)],
           'a purchase counts, without tickets');
 is($game{wheel}->play('m1', 'p3')->code, 'not_eligible',
    'a play that was awarded cannot be used');
