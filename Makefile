@@ -282,8 +282,8 @@ $(BUILD)/unit/test_%: tests/unit/test_%.c $(BUILD)/unit/libpure.a
 # are there without it.
 
 NGINX = /usr/share/nginx/src/src
-NGINX_INCS = $(addprefix -I$(NGINX)/,core event event/modules os/unix http \
-                                     http/modules http/v2) -I$(BUILD)
+NGINX_INCS = $(addprefix -I$(NGINX)/,core event event/modules event/quic \
+                         os/unix http http/modules http/v2 http/v3) -I$(BUILD)
 
 $(BUILD)/seeds/%: tests/fuzz/%.c tests/fuzz/seeds.c $(BUILD)/unit/libpure.a
 	@mkdir -p $(@D)

@@ -5,6 +5,7 @@
  * looked for.
  */
 
+#include <ngx_config.h>   /* before the headers of the system */
 #include <stdint.h>
 
 #include "ngx_http_loyalty_event.h"

@@ -4,6 +4,7 @@
  * fields in any other order; what is not has a reason.
  */
 
+#include <ngx_config.h>   /* before the headers of the system */
 #include <stdint.h>
 
 #include "ngx_http_loyalty_event.h"

@@ -469,7 +469,7 @@ test_validity(void **state)
     trust = loyalty_tsa_trust(path);
     assert_non_null(trust);
 
-    certificate("old", "critical,timeStamping", -1);
+    certificate("old", "critical,timeStamping", 0);
     ask(hash_a, nonce_a);
     answer("old", "");
     get("response", &file);
