@@ -38,6 +38,7 @@ ngx_http_loyalty_await(ngx_http_loyalty_await_t *await,
     await->campaign = campaign;
     await->next = next;
     await->waits = 0;
+    await->stopped = NGX_HTTP_LOYALTY_P_NONE;
 
     return ngx_http_loyalty_await_ask(await);
 }
@@ -84,8 +85,7 @@ ngx_http_loyalty_await_ask(void *data)
         /* which secret, and which terms, is no member's business */
 
         if (ctx->actor.len == 0) {
-            ngx_str_set(&detail, "it is stopped on this server, whose error "
-                                 "log says why");
+            ngx_str_set(&detail, NGX_HTTP_LOYALTY_STOPPED);
         }
 
         return ngx_http_loyalty_await_stopped(await, problem, &detail);

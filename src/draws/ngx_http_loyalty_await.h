@@ -28,6 +28,11 @@ typedef struct {
 } ngx_http_loyalty_await_t;
 
 
+/* what a member is told, without which secret and which terms */
+#define NGX_HTTP_LOYALTY_STOPPED                                              \
+    "it is stopped on this server, whose error log says why"
+
+
 /*
  * Calls next(ctx) once the campaign is ready, or answers why it is not;
  * await begins zeroed and is asked again after

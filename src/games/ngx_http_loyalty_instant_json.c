@@ -230,26 +230,27 @@ ngx_http_loyalty_played_prize(ngx_http_loyalty_campaign_t *campaign,
 {
     ngx_http_loyalty_version_t  *version;
 
-    if (played->version == campaign->version) {
+    version = NULL;
+
+    if (campaign->run != NULL && played->version > 0
+        && played->version <= UINT32_MAX)
+    {
+        version = ngx_http_loyalty_campaign_version_n(campaign,
+                                                  (uint32_t) played->version);
+    }
+
+    /* before Redis was asked about it */
+
+    if (version == NULL) {
+
         *blob = campaign->rule->blob;
 
-        return (played->tier >= 0
+        return (played->version == campaign->version && played->tier >= 0
                 && (uint64_t) played->tier < campaign->nrows)
                ? &campaign->rows[played->tier] : NULL;
     }
 
-    if (campaign->run == NULL || played->version < 1
-        || played->version > UINT32_MAX)
-    {
-        return NULL;
-    }
-
-    version = ngx_http_loyalty_campaign_version_n(campaign,
-                                                  (uint32_t) played->version);
-
-    if (version == NULL || played->tier < 0
-        || (uint64_t) played->tier >= version->nrows)
-    {
+    if (played->tier < 0 || (uint64_t) played->tier >= version->nrows) {
         return NULL;
     }
 

@@ -91,6 +91,10 @@ ngx_http_loyalty_instant_play(ngx_http_loyalty_member_ctx_t *ctx)
     play->width = 1;
     play->seq = -1;
 
+    /* what is known is told wherever the game is configured */
+
+    play->await.shows = 1;
+
     return ngx_http_loyalty_await(&play->await, ctx,
                                      &play->icf->campaign,
                                      ngx_http_loyalty_play_ready);
@@ -101,11 +105,21 @@ static ngx_int_t
 ngx_http_loyalty_play_ready(ngx_http_loyalty_member_ctx_t *ctx)
 {
     u_char                        play_id[LOYALTY_PLAY_ID];
+    ngx_str_t                     detail;
     ngx_http_loyalty_play_t      *play;
     ngx_http_loyalty_campaign_t  *campaign;
 
     play = ctx->data;
     campaign = &play->icf->campaign;
+
+    if (play->await.stopped
+        && (!ngx_http_loyalty_campaign_known(campaign)
+            || ngx_http_loyalty_campaign_version(campaign) == NULL))
+    {
+        ngx_str_set(&detail, NGX_HTTP_LOYALTY_STOPPED);
+        return ngx_http_loyalty_member_problem(ctx, play->await.stopped,
+                                               &detail);
+    }
 
     if (ngx_http_loyalty_campaign_person(campaign, &ctx->member, play->person)
         != NGX_OK
@@ -152,7 +166,7 @@ ngx_http_loyalty_play_send(ngx_http_loyalty_member_ctx_t *ctx)
         return ngx_http_loyalty_play_wait(ctx);
     }
 
-    if (rc == NGX_OK
+    if (rc == NGX_OK && !play->await.stopped
         && ngx_http_loyalty_campaign_may(&play->icf->campaign, ctx->request,
                                          &ctx->member, play->t)
            != NGX_OK)
@@ -261,6 +275,13 @@ ngx_http_loyalty_play_clock(ngx_http_loyalty_play_t *play,
     campaign = &play->icf->campaign;
 
     *bar = "";
+
+    if (play->await.stopped) {
+        *epoch = NULL;
+        *bar = (const char *)
+               ngx_http_loyalty_problems[play->await.stopped].code.data;
+        return NGX_OK;
+    }
 
     rc = ngx_http_loyalty_campaign_epoch(campaign, play->t, epoch);
 

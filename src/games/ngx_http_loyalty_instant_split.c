@@ -107,7 +107,7 @@ ngx_http_loyalty_play_reserve(ngx_http_loyalty_member_ctx_t *ctx)
         return ngx_http_loyalty_play_wait(ctx);
     }
 
-    if (rc == NGX_OK
+    if (rc == NGX_OK && !play->await.stopped
         && ngx_http_loyalty_campaign_may(&play->icf->campaign, ctx->request,
                                          &ctx->member, play->t)
            != NGX_OK)

@@ -156,6 +156,14 @@ ngx_int_t ngx_http_loyalty_claim_json(ngx_http_loyalty_campaign_t *campaign,
     ngx_http_loyalty_reply_t *reply, const char *word, loyalty_out_t *out,
     ngx_http_loyalty_problem_e *problem, ngx_str_t *detail);
 
+/*
+ * What enter_H refused because the target did not hold: NGX_OK, it is to be
+ * sent again; NGX_AGAIN, when the campaign is ready again; NGX_DECLINED, for
+ * another reason.
+ */
+ngx_int_t ngx_http_loyalty_entry_retry(ngx_http_loyalty_campaign_t *campaign,
+    ngx_str_t *value);
+
 
 /* ---- sweepstakes_dq.c ---- */
 
@@ -218,13 +226,6 @@ ngx_int_t ngx_http_loyalty_entry_target(
     const u_char *salt, int64_t now, ngx_http_loyalty_call_t *call,
     loyalty_mpw_t *w);
 
-/*
- * What enter_H refused because the target did not hold: NGX_OK, it is to be
- * sent again; NGX_AGAIN, when the campaign is ready again; NGX_DECLINED, for
- * another reason.
- */
-ngx_int_t ngx_http_loyalty_entry_retry(ngx_http_loyalty_campaign_t *campaign,
-    ngx_str_t *value);
 
 /* ---- sweepstakes_split.c ---- */
 

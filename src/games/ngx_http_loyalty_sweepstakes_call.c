@@ -158,3 +158,31 @@ ngx_http_loyalty_claim_json(ngx_http_loyalty_campaign_t *campaign,
 
     return out->failed ? NGX_ERROR : NGX_OK;
 }
+
+
+ngx_int_t
+ngx_http_loyalty_entry_retry(ngx_http_loyalty_campaign_t *campaign,
+    ngx_str_t *value)
+{
+    size_t  len;
+
+    static ngx_str_t  retry = ngx_string("Eretry");
+
+    len = retry.len + NGX_HTTP_LOYALTY_HASH;
+
+    if (value->len < len
+        || ngx_memcmp(value->data, retry.data, retry.len) != 0)
+    {
+        return NGX_DECLINED;
+    }
+
+    if (value->len == len) {
+        ngx_http_loyalty_campaign_refresh(campaign);
+        return NGX_AGAIN;
+    }
+
+    ngx_http_loyalty_campaign_saw(campaign,
+                                  ngx_atoof(value->data + len,
+                                            value->len - len));
+    return NGX_OK;
+}

@@ -30,6 +30,8 @@ typedef struct {
     ngx_uint_t                      method;
     u_char                          needle[NGX_HTTP_LOYALTY_NEEDLE];
     u_char                          salt[LOYALTY_SALT];
+    ngx_str_t                      *bar;          /* why nobody enters, or
+                                                     NULL */
     ngx_http_loyalty_call_t         call;
 } ngx_http_loyalty_entry_ctx_t;
 
@@ -50,6 +52,8 @@ static ngx_int_t ngx_http_loyalty_entry_ready(
     ngx_http_loyalty_member_ctx_t *ctx);
 static ngx_int_t ngx_http_loyalty_entry_send(
     ngx_http_loyalty_member_ctx_t *ctx);
+static void ngx_http_loyalty_entry_barred(ngx_http_loyalty_entry_ctx_t *ectx,
+    loyalty_mpw_t *w);
 static void ngx_http_loyalty_entry_enter(ngx_http_loyalty_entry_ctx_t *ectx);
 static ngx_int_t ngx_http_loyalty_entry_reply(
     ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
@@ -111,6 +115,10 @@ ngx_http_loyalty_sweepstakes_enter(ngx_http_loyalty_member_ctx_t *ctx)
 
     ngx_http_loyalty_idempotency_needle(ectx->needle,
                                         NGX_HTTP_LOYALTY_NEEDLE_ENTRY, id);
+
+    /* what is known is told wherever the sweepstakes is configured */
+
+    ectx->await.shows = 1;
 
     return ngx_http_loyalty_await(&ectx->await, ctx, ectx->campaign,
                                      ngx_http_loyalty_entry_ready);
@@ -189,16 +197,28 @@ ngx_http_loyalty_entry_body(ngx_http_loyalty_member_ctx_t *ctx,
 static ngx_int_t
 ngx_http_loyalty_entry_ready(ngx_http_loyalty_member_ctx_t *ctx)
 {
+    ngx_str_t                      detail;
     ngx_http_loyalty_entry_ctx_t  *ectx;
 
     ectx = ctx->data;
+    ectx->bar = NULL;
 
-    if (ngx_http_loyalty_campaign_may(ectx->campaign, ctx->request,
-                                      &ctx->member, ectx->now)
-        != NGX_OK)
+    if (ectx->await.stopped) {
+
+        if (!ngx_http_loyalty_campaign_known(ectx->campaign)) {
+            ngx_str_set(&detail, NGX_HTTP_LOYALTY_STOPPED);
+            return ngx_http_loyalty_member_problem(ctx, ectx->await.stopped,
+                                                   &detail);
+        }
+
+        ectx->bar = &ngx_http_loyalty_problems[ectx->await.stopped].code;
+
+    } else if (ngx_http_loyalty_campaign_may(ectx->campaign, ctx->request,
+                                             &ctx->member, ectx->now)
+               != NGX_OK)
     {
-        return ngx_http_loyalty_member_problem(ctx,
-                                     NGX_HTTP_LOYALTY_P_NOT_ELIGIBLE, NULL);
+        ectx->bar =
+             &ngx_http_loyalty_problems[NGX_HTTP_LOYALTY_P_NOT_ELIGIBLE].code;
     }
 
     return ngx_http_loyalty_entry_send(ctx);
@@ -223,7 +243,7 @@ ngx_http_loyalty_entry_send(ngx_http_loyalty_member_ctx_t *ctx)
 
     ngx_http_loyalty_entry_enter(ectx);
 
-    if (ctx->program->split) {
+    if (ctx->program->split && ectx->bar == NULL) {
         return ngx_http_loyalty_enter_reserve(ctx);
     }
 
@@ -241,9 +261,15 @@ ngx_http_loyalty_entry_send(ngx_http_loyalty_member_ctx_t *ctx)
     ngx_http_loyalty_request_arg(ctx, &ectx->idempotency, ectx->needle,
                                  ectx->now, &w);
 
-    rc = ngx_http_loyalty_entry_target(ectx->campaign, &ctx->member,
-                                       &ectx->idempotency.key, ectx->salt,
-                                       ectx->now, &ectx->call, &w);
+    if (ectx->bar != NULL) {
+        ngx_http_loyalty_entry_barred(ectx, &w);
+        rc = NGX_OK;
+
+    } else {
+        rc = ngx_http_loyalty_entry_target(ectx->campaign, &ctx->member,
+                                           &ectx->idempotency.key, ectx->salt,
+                                           ectx->now, &ectx->call, &w);
+    }
 
     loyalty_mpw_int(&w, ectx->tickets);
     loyalty_mpw_int(&w, ectx->method);
@@ -260,6 +286,21 @@ ngx_http_loyalty_entry_send(ngx_http_loyalty_member_ctx_t *ctx)
     return ngx_http_loyalty_member_call(ctx, NGX_HTTP_LOYALTY_FN_ENTER,
                                         ectx->call.nkeys, ectx->call.keys,
                                         &arg, ngx_http_loyalty_entry_reply);
+}
+
+
+/* a target that is not there: an entry is told if it is known, and is not made
+   otherwise */
+
+static void
+ngx_http_loyalty_entry_barred(ngx_http_loyalty_entry_ctx_t *ectx,
+    loyalty_mpw_t *w)
+{
+    loyalty_mpw_array(w, 4);
+    loyalty_mpw_str(w, ectx->campaign->rule->hash, NGX_HTTP_LOYALTY_HASH);
+    loyalty_mpw_int(w, 0);
+    loyalty_mpw_str(w, ectx->bar->data, ectx->bar->len);
+    loyalty_mpw_int(w, ectx->campaign->close);
 }
 
 
@@ -366,34 +407,6 @@ ngx_http_loyalty_entry_refused(ngx_http_loyalty_member_ctx_t *ctx,
 
     return ngx_http_loyalty_await(&ectx->await, ctx, ectx->campaign,
                                      ngx_http_loyalty_entry_ready);
-}
-
-
-ngx_int_t
-ngx_http_loyalty_entry_retry(ngx_http_loyalty_campaign_t *campaign,
-    ngx_str_t *value)
-{
-    size_t  len;
-
-    static ngx_str_t  retry = ngx_string("Eretry");
-
-    len = retry.len + NGX_HTTP_LOYALTY_HASH;
-
-    if (value->len < len
-        || ngx_memcmp(value->data, retry.data, retry.len) != 0)
-    {
-        return NGX_DECLINED;
-    }
-
-    if (value->len == len) {
-        ngx_http_loyalty_campaign_refresh(campaign);
-        return NGX_AGAIN;
-    }
-
-    ngx_http_loyalty_campaign_saw(campaign,
-                                  ngx_atoof(value->data + len,
-                                            value->len - len));
-    return NGX_OK;
 }
 
 

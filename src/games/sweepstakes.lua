@@ -14,8 +14,8 @@
 -- A target is { hash, index of its first key, rule, person, entry_commit,
 -- entry salt, N, { day, week, month }, generation, 1 where the member may be
 -- awarded tickets }; or { hash, 0, why, close }: the node has stopped the
--- campaign.  A rule is { 5, hash, open, close, what a record begins with,
--- cost, limits, eligible }.
+-- campaign, and only what is known is told.  A rule is { 5, hash, open,
+-- close, what a record begins with, cost, limits, eligible }.
 --
 -- state in the game's slot: as in draws.lua, then phase, tickets, how many of
 --         them were voided
@@ -346,7 +346,7 @@ local function ask(keys, now, needle, rest, member, constants, t, n, method,
     local g = game_of(c, t)
 
     if not g then
-        return 'E' .. c.failed
+        return 'E' .. (c.failed or t[3])
     end
 
     local rule = t.rule

@@ -60,11 +60,20 @@ static const ngx_http_loyalty_refusal_t  ngx_http_loyalty_refusals[] = {
     { ngx_string("busy"), NGX_HTTP_LOYALTY_P_BUSY,
       ngx_string("nothing was charged") },
 
+    /* what is known was told all the same */
+
     { ngx_string("rules_changed"), NGX_HTTP_LOYALTY_P_RULES_CHANGED,
-      ngx_null_string },
+      ngx_string("it is stopped on this server, whose error log says why") },
 
     { ngx_string("stale_configuration"),
-      NGX_HTTP_LOYALTY_P_STALE_CONFIGURATION, ngx_null_string },
+      NGX_HTTP_LOYALTY_P_STALE_CONFIGURATION,
+      ngx_string("it is stopped on this server, whose error log says why") },
+
+    { ngx_string("unavailable"), NGX_HTTP_LOYALTY_P_UNAVAILABLE,
+      ngx_string("it is stopped on this server, whose error log says why") },
+
+    { ngx_string("unsafe_store"), NGX_HTTP_LOYALTY_P_UNSAFE_STORE,
+      ngx_null_string },
 
     { ngx_null_string, NGX_HTTP_LOYALTY_P_INTERNAL, ngx_null_string }
 };
@@ -120,6 +129,7 @@ ngx_http_loyalty_request_refused(ngx_http_loyalty_member_ctx_t *ctx,
 {
     int64_t                            at;
     ngx_str_t                          code, detail;
+    const char                        *unsafe;
     ngx_uint_t                         unit;
     const ngx_http_loyalty_refusal_t  *e;
 
@@ -141,6 +151,15 @@ ngx_http_loyalty_request_refused(ngx_http_loyalty_member_ctx_t *ctx,
     }
 
     detail = e->detail;
+
+    if (e->problem == NGX_HTTP_LOYALTY_P_UNSAFE_STORE) {
+        unsafe = ngx_http_loyalty_redis_unsafe(ctx->program);
+
+        if (unsafe != NULL) {
+            detail.data = (u_char *) unsafe;
+            detail.len = ngx_strlen(unsafe);
+        }
+    }
 
     if (e->problem == NGX_HTTP_LOYALTY_P_LIMIT_REACHED
         && unit >= LOYALTY_DAY && unit <= LOYALTY_MONTH)
