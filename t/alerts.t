@@ -77,6 +77,11 @@ my %alert = (
           "draw_state{$game,state=\"open\"}" => '1x60' ],
         [ "draw_stopped{$game}" => '0x60',
           "draw_state{$game,state=\"open\"}" => '1x60' ] ],
+    DrawHeld => [
+        [ "draw_held{$game}" => '1x60',
+          "draw_state{$game,state=\"open\"}" => '1x60' ],
+        [ "draw_held{$game}" => '0x60',
+          "draw_state{$game,state=\"open\"}" => '1x60' ] ],
     DrawRefused => [
         [ 'requests_total{code="unsafe_store"}' => $up ],
         [ 'requests_total{code="sold_out"}' => $up ] ],
