@@ -8,6 +8,9 @@
 BUILD ?= $(CURDIR)/build
 JOBS ?= $(shell nproc)
 
+# tests wait more than they compute
+TEST_JOBS ?= $(shell expr $(JOBS) + 1)
+
 # which sample of conf/ "make demo" runs: demo, shop, mobile
 CONF ?= demo
 
@@ -98,7 +101,7 @@ test:
 	@$(MAKE) -s --no-print-directory web \
 	 || echo "no page: its tests are skipped"
 	@$(DEPS) browser || echo "no browser: its tests are skipped"
-	@perl tests/run.pl --jobs $(JOBS) $(TESTS)
+	@perl tests/run.pl --jobs $(TEST_JOBS) $(TESTS)
 
 asan:
 	@$(DEPS) build test asan

@@ -103,9 +103,15 @@ sub check {
     is_deeply([grep { $new{$_} } sort keys %acknowledged], [],
               "$what: what was acknowledged is remembered");
 
+    # the worker that is asked may have been born this moment
     my $sum = 0;
-    $sum += $t->me("m$_")->json->{wallets}{points}{balance}
-        for 0 .. $MEMBERS - 1;
+
+    for my $member (map { "m$_" } 0 .. $MEMBERS - 1) {
+        my $me;
+        $t->wait_for(sub { ($me = $t->me($member))->status == 200 }, 20);
+        $sum += $me->json->{wallets}{points}{balance} // 0;
+    }
+
     is($sum, $sent + 100 * $MEMBERS, "$what: each has counted once");
     is(fsck(), 'sound', "$what: the ledger");
 
