@@ -205,7 +205,9 @@ sub redis {
         $redis->redis_stall;
 
     } elsif ($state eq 'gone') {
+        # it comes back empty, and must not be told again what it knew
         $redis->redis_go;
+        $self->check;
         $redis->redis_stop;
 
     } elsif ($state eq 'resetting') {
