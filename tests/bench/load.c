@@ -9,7 +9,9 @@
  * due: waiting for a free connection counts.
  *
  * Prints throughput, latencies in microseconds, the bytes of all bodies, and
- * how many responses were not 200.
+ * how many responses were not 200.  With a rate it says, too, which part of
+ * the requests was due while the machine was steady (pulse.h), and their
+ * latencies.
  */
 
 
@@ -20,7 +22,7 @@
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 
-#include "bench.h"
+#include "pulse.h"
 
 
 #define LOAD_CONNECTIONS  1024
@@ -44,6 +46,11 @@ struct load_conn_s {
 };
 
 typedef struct {
+    uint64_t            due;
+    uint64_t            took;
+} load_sample_t;
+
+typedef struct {
     bench_file_t        file;
     bench_histogram_t   latency;
     size_t              next;
@@ -56,6 +63,8 @@ typedef struct {
     int                 timer;
     double              rate;             /* 0: as fast as possible */
     uint64_t            start;
+    load_sample_t      *samples;          /* with a rate */
+    pulses_t            pulses;
 
     struct sockaddr_in  addr;
     load_conn_t        *conns;
@@ -77,6 +86,7 @@ static size_t load_head(load_t *l, load_conn_t *conn, const char *p,
     size_t len);
 static void load_done(load_t *l, load_conn_t *conn);
 static void load_report(load_t *l, uint64_t ns, double cpu);
+static void load_report_steady(load_t *l);
 
 
 int
@@ -206,6 +216,11 @@ load_run(load_t *l)
         {
             bench_die("timer");
         }
+
+        l->samples = calloc(l->file.n, sizeof(load_sample_t));
+        if (l->samples == NULL) {
+            bench_die("memory");
+        }
     }
 
     load_pace(l);
@@ -216,6 +231,10 @@ load_run(load_t *l)
         if (n < 1) {
             fprintf(stderr, "no response in 30 seconds\n");
             exit(2);
+        }
+
+        if (l->rate > 0) {
+            pulse_take(&l->pulses);
         }
 
         for (i = 0; i < n; i++) {
@@ -430,6 +449,12 @@ load_done(load_t *l, load_conn_t *conn)
 
     now = bench_now();
     bench_record(&l->latency, now - conn->since);
+
+    if (l->rate > 0) {
+        l->samples[l->answered].due = conn->since;
+        l->samples[l->answered].took = now - conn->since;
+    }
+
     l->answered++;
 
     conn->in_body = 0;
@@ -457,7 +482,34 @@ load_report(load_t *l, uint64_t ns, double cpu)
            bench_quantile(&l->latency, 0.99),
            bench_quantile(&l->latency, 0.999), l->latency.max / 1e3);
 
+    if (l->rate > 0) {
+        load_report_steady(l);
+    }
+
     if (l->wrong) {
         fprintf(stderr, "the first wrong response: %s\n", l->first);
     }
+}
+
+
+static void
+load_report_steady(load_t *l)
+{
+    size_t                    i;
+    static bench_histogram_t  latency;
+
+    pulse_judge(&l->pulses);
+
+    for (i = 0; i < l->answered; i++) {
+        if (pulse_steady(&l->pulses, l->samples[i].due)) {
+            bench_record(&latency, l->samples[i].took);
+        }
+    }
+
+    printf("steady=%.4f steady_p50=%.1f steady_p90=%.1f steady_p99=%.1f "
+           "steady_p999=%.1f steady_max=%.1f\n",
+           (double) latency.n / l->answered,
+           bench_quantile(&latency, 0.5), bench_quantile(&latency, 0.9),
+           bench_quantile(&latency, 0.99), bench_quantile(&latency, 0.999),
+           latency.max / 1e3);
 }

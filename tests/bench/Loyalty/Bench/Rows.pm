@@ -499,12 +499,14 @@ sub latency {
         my @runs = map { $self->{bench}->run($mode, 'single', -r => $rate,
                                              -n => $n) } 1 .. 3;
         my %ms = map { my $q = $_;
-                       $q => median(map { $_->{$q} / 1000 } @runs) }
+                       $q => median(map { $_->{"steady_$q"} / 1000 } @runs) }
                  qw(p50 p90 p99 p999);
 
         $cells{$mode} = sprintf '%s / %s', map { number($_) } @ms{qw(p50 p99)};
-        push @details, sprintf '%s: at %d events/s; p90 %s, p99.9 %s ms.',
-            $mode, $rate, map { number($_) } @ms{qw(p90 p999)};
+        push @details, sprintf '%s: at %d events/s; p90 %s, p99.9 %s ms; the'
+            . ' machine was steady for %d %% of them.', $mode, $rate,
+            map({ number($_) } @ms{qw(p90 p999)}),
+            100 * median(map { $_->{steady} } @runs);
     }
 
     return (cells => \%cells, details => \@details);
@@ -534,6 +536,9 @@ sub shop {
             (sort { $a <=> $b } @each)[0, -1], scalar @each, $shop->{rate};
     }
 
+    push @details, sprintf 'In the median run %d %% of the requests were due'
+        . ' while the machine was steady; only they count.',
+        100 * $shop->{steady};
     push @details, sprintf 'While Redis was there, %.1f %% of the lookups were'
         . ' answered in time.', 100 * $shop->{found}
         if $row->{with} eq 'known';

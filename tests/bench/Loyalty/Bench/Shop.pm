@@ -9,8 +9,9 @@ package Loyalty::Bench::Shop;
 #         # a backend of 20 ms, or 'fast'; loyalty_observe, or with 'known'
 #         # loyalty_lookup
 #         # there => { plain => [ms, ...], with => [ms, ...] }, stalled, gone,
-#         # resetting
+#         # resetting: of the requests while the machine was steady
 #     $shop->{rate}     requests a second, half of what both can
+#     $shop->{steady}   which part of the requests that were, in the median run
 #     $shop->{found}    which part of the lookups Redis answered in time, there
 #     $shop->{missing}  why it cannot be measured here
 #
@@ -20,7 +21,8 @@ package Loyalty::Bench::Shop;
 use strict;
 use warnings;
 
-use Time::HiRes qw(time sleep);
+use List::Util qw(max min);
+use Time::HiRes qw(time);
 
 use Loyalty::FakeRedis;
 
@@ -28,13 +30,15 @@ our @STATES = qw(there stalled gone resetting);
 
 my $CONNECTIONS = 64;
 my $SECONDS = 1.5;              # of each run
+my $STEADY = 0.5;               # a run with less is tried again,
+my $TRIES = 4;                  # so often in all
 my $MEMBERS = 1000;
 my $PAGE = 'thank you ' x 100;
 
 
 sub new {
     my ($class, $bench, %arg) = @_;
-    my $self = bless { bench => $bench, rounds => 3, next => 1, seen => 0, known => 0,
+    my $self = bless { bench => $bench, rounds => 5, next => 1, seen => 0, known => 0,
                        %arg }, $class;
     my ($modules) = grep { -e "$_/ngx_http_lua_module.so" }
                     qw(/usr/lib/nginx/modules /usr/share/nginx/modules);
@@ -122,7 +126,7 @@ END
 sub measure {
     my ($self, $backend, $with) = @_;
     my $bench = $self->{bench};
-    my %p99;
+    my (%p99, @steady);
 
     $bench->reset('everysec');
 
@@ -133,16 +137,19 @@ sub measure {
 
         for my $round (1 .. $self->{rounds}) {
             for my $which ('plain', $with) {
-                my %run = $self->load($backend, $which,
-                                      int($self->{rate} * $SECONDS),
-                                      -r => $self->{rate});
+                my %run = $self->paced($backend, $which);
 
+                push @steady, $run{steady};
                 push @{$p99{$state}{$which eq 'plain' ? 'plain' : 'with'}},
-                     $run{p99} / 1000;
+                     $run{steady_p99} / 1000;
                 $bench->say(sprintf 'shop, %s backend, Redis %s, %d/%d %-5s'
-                    . ' %d requests/s, p99 %.2f ms', $backend, $state, $round,
-                    $self->{rounds}, $which, $self->{rate},
-                    $run{p99} / 1000);
+                    . ' %d requests/s, p99 %.2f ms, of all %.2f, steady %d %%',
+                    $backend, $state, $round, $self->{rounds}, $which,
+                    $self->{rate}, $run{steady_p99} / 1000, $run{p99} / 1000,
+                    100 * $run{steady});
+
+                # what this one left to do is not the next one's load
+                $self->check if $state eq 'there';
             }
         }
 
@@ -151,12 +158,29 @@ sub measure {
 
     $self->redis('there');
     $self->check;
+    $self->{steady} = (sort { $a <=> $b } @steady)[@steady / 2];
 
     return %p99;
 }
 
 
-# how much the plain one can answer, or the other one answer and have credited
+# one run; a machine that is hardly ever steady gets another try
+sub paced {
+    my ($self, $backend, $which) = @_;
+    my %run;
+
+    for (1 .. $TRIES) {
+        %run = $self->load($backend, $which, int($self->{rate} * $SECONDS),
+                           -r => $self->{rate});
+        last if $run{steady} >= $STEADY;
+    }
+
+    return %run;
+}
+
+
+# how much the plain one can answer, or the other one answer and have credited;
+# the best of three each, since a machine that falters makes it less
 sub most {
     my ($self, $backend, $with) = @_;
     my $n = $backend eq 'slow' ? 4000 : 20000;
@@ -165,15 +189,19 @@ sub most {
     $self->load($backend, 'seen', $MEMBERS);
     $self->load($backend, 'known', 200);
 
-    my %plain = $self->load($backend, 'plain', $n);
-    my $started = time;
-    $self->load($backend, $with, $n);
-    $self->check;
+    my (@plain, @with);
 
-    my @rates = sort { $a <=> $b } $n / $plain{seconds},
-                                   $n / (time - $started);
+    for (1 .. 3) {
+        my %run = $self->load($backend, 'plain', $n);
+        my $started = time;
 
-    return $rates[0];
+        push @plain, $n / $run{seconds};
+        $self->load($backend, $with, $n);
+        $self->check;
+        push @with, $n / (time - $started);
+    }
+
+    return min(max(@plain), max(@with));
 }
 
 
