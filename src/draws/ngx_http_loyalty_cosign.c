@@ -36,8 +36,6 @@ typedef struct {
 
 static ngx_int_t ngx_http_loyalty_cosign(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_uint_t kind);
-static ngx_http_loyalty_campaign_t *ngx_http_loyalty_cosign_find(
-    ngx_http_loyalty_program_t *program, ngx_uint_t kind, ngx_str_t *name);
 static ngx_int_t ngx_http_loyalty_cosign_kind(ngx_http_loyalty_cosign_t *c);
 static ngx_int_t ngx_http_loyalty_cosign_ready(
     ngx_http_loyalty_member_ctx_t *ctx);
@@ -102,8 +100,8 @@ ngx_http_loyalty_cosign(ngx_http_loyalty_member_ctx_t *ctx, ngx_uint_t kind)
     c->number = 1;
     ctx->data = c;
 
-    c->campaign = ngx_http_loyalty_cosign_find(ctx->program, kind,
-                                               &ctx->name);
+    c->campaign = ngx_http_loyalty_campaign_find(ctx->program, kind,
+                                                 &ctx->name);
     if (c->campaign == NULL) {
         return ngx_http_loyalty_member_problem(ctx,
                                     NGX_HTTP_LOYALTY_P_UNKNOWN_GAME, NULL);
@@ -130,30 +128,6 @@ ngx_http_loyalty_cosign(ngx_http_loyalty_member_ctx_t *ctx, ngx_uint_t kind)
 
     return ngx_http_loyalty_await(&c->await, ctx, c->campaign,
                                   ngx_http_loyalty_cosign_ready);
-}
-
-
-static ngx_http_loyalty_campaign_t *
-ngx_http_loyalty_cosign_find(ngx_http_loyalty_program_t *program,
-    ngx_uint_t kind, ngx_str_t *name)
-{
-    ngx_uint_t                    i;
-    ngx_http_loyalty_campaign_t  *campaign;
-
-    for (i = 0; /* void */ ; i++) {
-
-        campaign = ngx_http_loyalty_campaign(program, i);
-
-        if (campaign == NULL
-            || (campaign->kind == kind
-                && campaign->rule->name.len == name->len
-                && ngx_memcmp(campaign->rule->name.data, name->data,
-                              name->len)
-                   == 0))
-        {
-            return campaign;
-        }
-    }
 }
 
 

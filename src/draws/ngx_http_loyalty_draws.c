@@ -263,3 +263,27 @@ ngx_http_loyalty_campaign(ngx_http_loyalty_program_t *program, ngx_uint_t i)
 
     return campaign[i];
 }
+
+
+ngx_http_loyalty_campaign_t *
+ngx_http_loyalty_campaign_find(ngx_http_loyalty_program_t *program,
+    ngx_uint_t kind, ngx_str_t *name)
+{
+    ngx_uint_t                    i;
+    ngx_http_loyalty_campaign_t  *campaign;
+
+    for (i = 0; /* void */ ; i++) {
+
+        campaign = ngx_http_loyalty_campaign(program, i);
+
+        if (campaign == NULL
+            || (campaign->kind == kind
+                && campaign->rule->name.len == name->len
+                && ngx_memcmp(campaign->rule->name.data, name->data,
+                              name->len)
+                   == 0))
+        {
+            return campaign;
+        }
+    }
+}

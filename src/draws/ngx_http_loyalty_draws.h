@@ -220,6 +220,11 @@ ngx_int_t ngx_http_loyalty_secret_vkey(ngx_http_loyalty_program_t *program,
 ngx_http_loyalty_campaign_t *ngx_http_loyalty_campaign(
     ngx_http_loyalty_program_t *program, ngx_uint_t i);
 
+/* one of them by its name, of kind LOYALTY_SWEEPSTAKES or LOYALTY_INSTANT_WIN;
+   NULL: there is no such */
+ngx_http_loyalty_campaign_t *ngx_http_loyalty_campaign_find(
+    ngx_http_loyalty_program_t *program, ngx_uint_t kind, ngx_str_t *name);
+
 
 /* ---- keys in Redis ---- */
 

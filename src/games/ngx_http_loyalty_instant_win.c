@@ -532,23 +532,8 @@ ngx_http_loyalty_instant_conf_t *
 ngx_http_loyalty_instant_find(ngx_http_loyalty_program_t *program,
     ngx_str_t *name)
 {
-    ngx_uint_t                    i;
-    ngx_http_loyalty_campaign_t  *campaign;
+    /* which its configuration begins with */
 
-    for (i = 0; /* void */ ; i++) {
-
-        campaign = ngx_http_loyalty_campaign(program, i);
-
-        if (campaign == NULL) {
-            return NULL;
-        }
-
-        if (campaign->kind == LOYALTY_INSTANT_WIN
-            && campaign->rule->name.len == name->len
-            && ngx_memcmp(campaign->rule->name.data, name->data, name->len)
-               == 0)
-        {
-            return (ngx_http_loyalty_instant_conf_t *) campaign;
-        }
-    }
+    return (ngx_http_loyalty_instant_conf_t *)
+           ngx_http_loyalty_campaign_find(program, LOYALTY_INSTANT_WIN, name);
 }

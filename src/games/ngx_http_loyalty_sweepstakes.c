@@ -356,23 +356,7 @@ ngx_http_loyalty_campaign_t *
 ngx_http_loyalty_sweepstakes_find(ngx_http_loyalty_program_t *program,
     ngx_str_t *name)
 {
-    ngx_uint_t                    i;
-    ngx_http_loyalty_campaign_t  *campaign;
-
-    for (i = 0; /* void */ ; i++) {
-
-        campaign = ngx_http_loyalty_campaign(program, i);
-
-        if (campaign == NULL
-            || (campaign->kind == LOYALTY_SWEEPSTAKES
-                && campaign->rule->name.len == name->len
-                && ngx_memcmp(campaign->rule->name.data, name->data,
-                              name->len)
-                   == 0))
-        {
-            return campaign;
-        }
-    }
+    return ngx_http_loyalty_campaign_find(program, LOYALTY_SWEEPSTAKES, name);
 }
 
 
