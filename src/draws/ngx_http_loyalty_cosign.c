@@ -12,8 +12,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "ngx_http_loyalty_await.h"
-#include "ngx_http_loyalty_admin.h"
+#include "ngx_http_loyalty_change.h"
 #include "loyalty_cosign.h"
 
 
@@ -21,8 +20,7 @@
 
 
 typedef struct {
-    ngx_http_loyalty_await_t       await;
-    ngx_http_loyalty_campaign_t   *campaign;
+    ngx_http_loyalty_change_t      change;        /* first */
     const char                    *kind;          /* of the note */
     loyalty_cosignature_t          cosignature;
 
@@ -88,8 +86,8 @@ ngx_http_loyalty_admin_cosignature(ngx_http_loyalty_member_ctx_t *ctx)
 static ngx_int_t
 ngx_http_loyalty_cosign(ngx_http_loyalty_member_ctx_t *ctx, ngx_uint_t kind)
 {
+    ngx_int_t                   rc;
     ngx_str_t                   detail;
-    ngx_http_loyalty_fault_t    fault;
     ngx_http_loyalty_cosign_t  *c;
 
     c = ngx_pcalloc(ctx->request->pool, sizeof(ngx_http_loyalty_cosign_t));
@@ -98,20 +96,11 @@ ngx_http_loyalty_cosign(ngx_http_loyalty_member_ctx_t *ctx, ngx_uint_t kind)
     }
 
     c->number = 1;
-    ctx->data = c;
 
-    c->campaign = ngx_http_loyalty_campaign_find(ctx->program, kind,
-                                                 &ctx->name);
-    if (c->campaign == NULL) {
-        return ngx_http_loyalty_member_problem(ctx,
-                                    NGX_HTTP_LOYALTY_P_UNKNOWN_GAME, NULL);
-    }
-
-    if (ngx_http_loyalty_fields(ctx->json, ngx_http_loyalty_cosign_fields, c,
-                                &fault)
-        != NGX_OK)
-    {
-        return ngx_http_loyalty_member_fault(ctx, &fault);
+    rc = ngx_http_loyalty_change(&c->change, ctx, kind,
+                                 ngx_http_loyalty_cosign_fields);
+    if (rc != NGX_DECLINED) {
+        return rc;
     }
 
     if (ngx_http_loyalty_cosign_kind(c) != NGX_OK) {
@@ -122,11 +111,7 @@ ngx_http_loyalty_cosign(ngx_http_loyalty_member_ctx_t *ctx, ngx_uint_t kind)
                                  NGX_HTTP_LOYALTY_P_INVALID_FIELD, &detail);
     }
 
-    /* the game's slot, and nobody's */
-
-    ctx->partition = ngx_http_loyalty_campaign_partition(c->campaign);
-
-    return ngx_http_loyalty_await(&c->await, ctx, c->campaign,
+    return ngx_http_loyalty_await(&c->change.await, ctx, c->change.campaign,
                                   ngx_http_loyalty_cosign_ready);
 }
 
@@ -141,7 +126,7 @@ ngx_http_loyalty_cosign_kind(ngx_http_loyalty_cosign_t *c)
     static const char  *kinds[] = { "close", "manifest", "dq" };
 
     if (c->what.len == 0) {
-        c->kind = kinds[c->campaign->kind == LOYALTY_INSTANT_WIN];
+        c->kind = kinds[c->change.campaign->kind == LOYALTY_INSTANT_WIN];
 
     } else {
         for (i = 0; i < 3; i++) {
@@ -153,7 +138,7 @@ ngx_http_loyalty_cosign_kind(ngx_http_loyalty_cosign_t *c)
         }
 
         if (c->kind == NULL
-            || (c->campaign->kind == LOYALTY_INSTANT_WIN
+            || (c->change.campaign->kind == LOYALTY_INSTANT_WIN
                 && ngx_strcmp(c->kind, "manifest") != 0))
         {
             return NGX_DECLINED;
@@ -178,7 +163,8 @@ ngx_http_loyalty_cosign_ready(ngx_http_loyalty_member_ctx_t *ctx)
     c = ctx->data;
 
     ngx_sprintf(name, "f:%s%Z", c->kind);
-    ngx_http_loyalty_campaign_key(c->campaign, (char *) name, -1, buf, &key);
+    ngx_http_loyalty_campaign_key(c->change.campaign, (char *) name, -1, buf,
+                                  &key);
 
     return ngx_http_loyalty_member_call(ctx, NGX_HTTP_LOYALTY_GET, 1, &key,
                                         NULL, ngx_http_loyalty_cosign_notes);
@@ -331,8 +317,8 @@ ngx_http_loyalty_cosign_send(ngx_http_loyalty_member_ctx_t *ctx)
     arg.data = w.start;
     arg.len = w.pos - w.start;
 
-    ngx_http_loyalty_campaign_key(c->campaign, "f:cosignatures", -1, buf,
-                                  &key);
+    ngx_http_loyalty_campaign_key(c->change.campaign, "f:cosignatures", -1,
+                                  buf, &key);
 
     return ngx_http_loyalty_member_call(ctx, NGX_HTTP_LOYALTY_FN_LINE, 1,
                                         &key, &arg,

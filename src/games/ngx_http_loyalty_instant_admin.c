@@ -8,37 +8,20 @@
 #include <ngx_http.h>
 
 #include "ngx_http_loyalty_instant.h"
-#include "ngx_http_loyalty_await.h"
-#include "ngx_http_loyalty_admin.h"
+#include "ngx_http_loyalty_change.h"
 
 
-#define NGX_HTTP_LOYALTY_IADMIN_TOKEN  49152      /* bytes of base64 */
 #define NGX_HTTP_LOYALTY_IADMIN_ROWS   257        /* prizes and blanks */
 
 
-typedef struct ngx_http_loyalty_iadmin_s  ngx_http_loyalty_iadmin_t;
-
-/* what a campaign answers later: the request may have gone by then */
-
 typedef struct {
-    ngx_http_loyalty_iadmin_t         *admin;     /* NULL: it has */
-    ngx_http_loyalty_member_step_pt    next;
-} ngx_http_loyalty_iwait_t;
-
-
-struct ngx_http_loyalty_iadmin_s {
-    ngx_http_loyalty_await_t           await;
-    ngx_http_loyalty_member_ctx_t     *ctx;
-    ngx_http_loyalty_instant_conf_t   *icf;
-    ngx_http_loyalty_iwait_t          *wait;
+    ngx_http_loyalty_change_t          change;    /* first */
     ngx_uint_t                         pause;
-    ngx_int_t                          rc;
-    int64_t                            length;
 
     /* fields of the body */
     ngx_str_t                          token;
     int64_t                            number;
-};
+} ngx_http_loyalty_iadmin_t;
 
 
 static ngx_int_t ngx_http_loyalty_iadmin(ngx_http_loyalty_member_ctx_t *ctx,
@@ -56,22 +39,12 @@ static ngx_int_t ngx_http_loyalty_iadmin_prizes(
     loyalty_out_t *out);
 static void ngx_http_loyalty_iadmin_prize(loyalty_prize_t *row,
     int64_t awarded, int64_t plays, loyalty_out_t *out);
-static ngx_int_t ngx_http_loyalty_iadmin_note(
-    ngx_http_loyalty_member_ctx_t *ctx);
 static ngx_int_t ngx_http_loyalty_iadmin_pause(
     ngx_http_loyalty_member_ctx_t *ctx);
-static ngx_int_t ngx_http_loyalty_iadmin_paused(void *data);
 static ngx_int_t ngx_http_loyalty_iadmin_stamp(
     ngx_http_loyalty_member_ctx_t *ctx);
 static ngx_int_t ngx_http_loyalty_iadmin_token(
     ngx_http_loyalty_member_ctx_t *ctx);
-static ngx_int_t ngx_http_loyalty_iadmin_stamped(void *data);
-static ngx_http_loyalty_iwait_t *ngx_http_loyalty_iadmin_wait(
-    ngx_http_loyalty_iadmin_t *a, ngx_http_loyalty_member_step_pt next);
-static void ngx_http_loyalty_iadmin_over(ngx_http_loyalty_iwait_t *wait);
-static void ngx_http_loyalty_iadmin_told(void *data, ngx_int_t rc,
-    int64_t length);
-static void ngx_http_loyalty_iadmin_cleanup(void *data);
 
 
 static const ngx_http_loyalty_fields_t  ngx_http_loyalty_iadmin_none[] = {
@@ -82,8 +55,8 @@ static const ngx_http_loyalty_fields_t  ngx_http_loyalty_iadmin_none[] = {
 static const ngx_http_loyalty_fields_t  ngx_http_loyalty_iadmin_fields[] = {
 
     { "token", NGX_HTTP_LOYALTY_FIELD_TEXT,
-      offsetof(ngx_http_loyalty_iadmin_t, token), 0,
-      NGX_HTTP_LOYALTY_IADMIN_TOKEN, 1 },
+      offsetof(ngx_http_loyalty_iadmin_t, token), 0, NGX_HTTP_LOYALTY_TOKEN,
+      1 },
 
     { "number", NGX_HTTP_LOYALTY_FIELD_INT,
       offsetof(ngx_http_loyalty_iadmin_t, number), 1, 1000000, 0 },
@@ -104,7 +77,7 @@ ngx_int_t
 ngx_http_loyalty_admin_instant_pause(ngx_http_loyalty_member_ctx_t *ctx)
 {
     return ngx_http_loyalty_iadmin(ctx, ngx_http_loyalty_iadmin_none,
-                                   ngx_http_loyalty_iadmin_note, 1);
+                                   ngx_http_loyalty_iadmin_pause, 1);
 }
 
 
@@ -112,7 +85,7 @@ ngx_int_t
 ngx_http_loyalty_admin_instant_resume(ngx_http_loyalty_member_ctx_t *ctx)
 {
     return ngx_http_loyalty_iadmin(ctx, ngx_http_loyalty_iadmin_none,
-                                   ngx_http_loyalty_iadmin_note, 0);
+                                   ngx_http_loyalty_iadmin_pause, 0);
 }
 
 
@@ -129,7 +102,7 @@ ngx_http_loyalty_iadmin(ngx_http_loyalty_member_ctx_t *ctx,
     const ngx_http_loyalty_fields_t *fields,
     ngx_http_loyalty_member_start_pt next, ngx_uint_t pause)
 {
-    ngx_http_loyalty_fault_t    fault;
+    ngx_int_t                   rc;
     ngx_http_loyalty_iadmin_t  *a;
 
     a = ngx_pcalloc(ctx->request->pool, sizeof(ngx_http_loyalty_iadmin_t));
@@ -137,27 +110,17 @@ ngx_http_loyalty_iadmin(ngx_http_loyalty_member_ctx_t *ctx,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    a->ctx = ctx;
     a->pause = pause;
     a->number = 1;
-    ctx->data = a;
 
-    a->icf = ngx_http_loyalty_instant_find(ctx->program, &ctx->name);
-
-    if (a->icf == NULL) {
-        return ngx_http_loyalty_member_problem(ctx,
-                                    NGX_HTTP_LOYALTY_P_UNKNOWN_GAME, NULL);
+    rc = ngx_http_loyalty_change(&a->change, ctx, LOYALTY_INSTANT_WIN,
+                                 fields);
+    if (rc != NGX_DECLINED) {
+        return rc;
     }
 
-    if (ngx_http_loyalty_fields(ctx->json, fields, a, &fault) != NGX_OK) {
-        return ngx_http_loyalty_member_fault(ctx, &fault);
-    }
-
-    /* the game's slot, and nobody's */
-
-    ctx->partition = ngx_http_loyalty_campaign_partition(&a->icf->campaign);
-
-    return ngx_http_loyalty_await(&a->await, ctx, &a->icf->campaign, next);
+    return ngx_http_loyalty_await(&a->change.await, ctx, a->change.campaign,
+                                  next);
 }
 
 
@@ -172,7 +135,7 @@ ngx_http_loyalty_iadmin_ask(ngx_http_loyalty_member_ctx_t *ctx)
 
     a = ctx->data;
 
-    ngx_http_loyalty_campaign_key(&a->icf->campaign, "s", -1, buf, &key);
+    ngx_http_loyalty_campaign_key(a->change.campaign, "s", -1, buf, &key);
 
     return ngx_http_loyalty_member_call(ctx, NGX_HTTP_LOYALTY_GET, 1, &key,
                                         NULL, ngx_http_loyalty_iadmin_state);
@@ -193,7 +156,7 @@ ngx_http_loyalty_iadmin_state(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_http_loyalty_campaign_t  *campaign;
 
     a = ctx->data;
-    campaign = &a->icf->campaign;
+    campaign = a->change.campaign;
 
     tp = ngx_timeofday();
     now = (int64_t) tp->sec * 1000 + tp->msec;
@@ -376,59 +339,14 @@ ngx_http_loyalty_iadmin_prize(loyalty_prize_t *row, int64_t awarded,
 /* ---- pause, resume ---- */
 
 static ngx_int_t
-ngx_http_loyalty_iadmin_note(ngx_http_loyalty_member_ctx_t *ctx)
-{
-    ngx_str_t                   none;
-    ngx_http_loyalty_iadmin_t  *a;
-
-    a = ctx->data;
-    ngx_str_null(&none);
-
-    return ngx_http_loyalty_admin_note(ctx, a->pause ? "pause" : "resume",
-                                       &ctx->name, &none,
-                                       ngx_http_loyalty_iadmin_pause);
-}
-
-
-static ngx_int_t
 ngx_http_loyalty_iadmin_pause(ngx_http_loyalty_member_ctx_t *ctx)
 {
-    ngx_http_loyalty_iwait_t   *wait;
     ngx_http_loyalty_iadmin_t  *a;
 
     a = ctx->data;
 
-    wait = ngx_http_loyalty_iadmin_wait(a, ngx_http_loyalty_iadmin_paused);
-
-    if (wait == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (ngx_http_loyalty_campaign_pause(&a->icf->campaign, a->pause,
-                                        ngx_http_loyalty_iadmin_told, wait)
-        != NGX_OK)
-    {
-        ngx_http_loyalty_iadmin_over(wait);
-
-        return ngx_http_loyalty_member_problem(ctx,
-                                    NGX_HTTP_LOYALTY_P_UNAVAILABLE, NULL);
-    }
-
-    return NGX_BUSY;
-}
-
-
-static ngx_int_t
-ngx_http_loyalty_iadmin_paused(void *data)
-{
-    ngx_http_loyalty_iadmin_t *a = data;
-
-    if (a->rc != NGX_OK) {
-        return ngx_http_loyalty_member_problem(a->ctx,
-                                    NGX_HTTP_LOYALTY_P_UNAVAILABLE, NULL);
-    }
-
-    return ngx_http_loyalty_iadmin_ask(a->ctx);
+    return ngx_http_loyalty_change_pause(ctx, a->pause,
+                                         ngx_http_loyalty_iadmin_ask);
 }
 
 
@@ -438,10 +356,17 @@ static ngx_int_t
 ngx_http_loyalty_iadmin_stamp(ngx_http_loyalty_member_ctx_t *ctx)
 {
     u_char                     *p;
+    ngx_int_t                   rc;
     ngx_str_t                   version;
     ngx_http_loyalty_iadmin_t  *a;
 
     a = ctx->data;
+
+    rc = ngx_http_loyalty_change_token(ctx, &a->token);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
 
     p = ngx_pnalloc(ctx->request->pool, NGX_INT64_LEN);
     if (p == NULL) {
@@ -459,165 +384,10 @@ ngx_http_loyalty_iadmin_stamp(ngx_http_loyalty_member_ctx_t *ctx)
 static ngx_int_t
 ngx_http_loyalty_iadmin_token(ngx_http_loyalty_member_ctx_t *ctx)
 {
-    size_t                      len;
-    u_char                     *p;
-    ngx_int_t                   rc;
-    ngx_str_t                   error;
-    ngx_http_loyalty_iwait_t   *wait;
     ngx_http_loyalty_iadmin_t  *a;
 
     a = ctx->data;
 
-    p = ngx_pnalloc(ctx->request->pool, a->token.len);
-    if (p == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (loyalty_unbase64(p, a->token.len, &len, a->token.data, a->token.len)
-        != 0)
-    {
-        ngx_str_set(&error, "\"token\" is not base64");
-
-        return ngx_http_loyalty_member_problem(ctx,
-                                  NGX_HTTP_LOYALTY_P_INVALID_FIELD, &error);
-    }
-
-    a->token.data = p;
-    a->token.len = len;
-
-    wait = ngx_http_loyalty_iadmin_wait(a, ngx_http_loyalty_iadmin_stamped);
-
-    if (wait == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    ngx_str_null(&error);
-
-    rc = ngx_http_loyalty_campaign_token(&a->icf->campaign,
-                                         ctx->request->pool, "manifest",
-                                         (uint32_t) a->number, NULL,
-                                         &a->token, &error,
-                                         ngx_http_loyalty_iadmin_told, wait);
-    if (rc == NGX_OK) {
-        return NGX_BUSY;
-    }
-
-    ngx_http_loyalty_iadmin_over(wait);
-
-    if (rc == NGX_DECLINED) {
-        return ngx_http_loyalty_member_problem(ctx,
-                                  NGX_HTTP_LOYALTY_P_INVALID_FIELD, &error);
-    }
-
-    return ngx_http_loyalty_member_problem(ctx,
-                                    NGX_HTTP_LOYALTY_P_UNAVAILABLE, NULL);
-}
-
-
-static ngx_int_t
-ngx_http_loyalty_iadmin_stamped(void *data)
-{
-    ngx_http_loyalty_iadmin_t *a = data;
-
-    ngx_str_t      detail;
-    loyalty_out_t  out;
-
-    if (a->rc == NGX_DECLINED) {
-        ngx_str_set(&detail, "the version would govern an epoch that has "
-                             "begun: a newer token is expected");
-
-        return ngx_http_loyalty_member_problem(a->ctx,
-                                     NGX_HTTP_LOYALTY_P_CLOSED, &detail);
-    }
-
-    if (a->rc != NGX_OK) {
-        return ngx_http_loyalty_member_problem(a->ctx,
-                                    NGX_HTTP_LOYALTY_P_UNAVAILABLE, NULL);
-    }
-
-    ngx_http_loyalty_out_pool(&out, a->ctx->request->pool, 256);
-
-    loyalty_out_lit(&out, "{\"for\":\"manifest\",\"number\":");
-    loyalty_out_int(&out, a->number);
-    loyalty_out_lit(&out, ",\"earliest\":");
-    loyalty_out_time(&out, a->length);
-    loyalty_out_lit(&out, "}");
-
-    return out.failed ? NGX_HTTP_INTERNAL_SERVER_ERROR
-                      : ngx_http_loyalty_member_send(a->ctx, &out);
-}
-
-
-/* ---- waiting for what a campaign answers ---- */
-
-static ngx_http_loyalty_iwait_t *
-ngx_http_loyalty_iadmin_wait(ngx_http_loyalty_iadmin_t *a,
-    ngx_http_loyalty_member_step_pt next)
-{
-    ngx_http_cleanup_t        *cln;
-    ngx_http_loyalty_iwait_t  *wait;
-
-    cln = ngx_http_cleanup_add(a->ctx->request, 0);
-    if (cln == NULL) {
-        return NULL;
-    }
-
-    wait = ngx_alloc(sizeof(ngx_http_loyalty_iwait_t),
-                     a->ctx->request->connection->log);
-    if (wait == NULL) {
-        return NULL;
-    }
-
-    wait->admin = a;
-    wait->next = next;
-    a->wait = wait;
-
-    cln->handler = ngx_http_loyalty_iadmin_cleanup;
-    cln->data = a;
-
-    return wait;
-}
-
-
-static void
-ngx_http_loyalty_iadmin_over(ngx_http_loyalty_iwait_t *wait)
-{
-    if (wait->admin != NULL) {
-        wait->admin->wait = NULL;
-    }
-
-    ngx_free(wait);
-}
-
-
-static void
-ngx_http_loyalty_iadmin_told(void *data, ngx_int_t rc, int64_t length)
-{
-    ngx_http_loyalty_iwait_t *wait = data;
-
-    ngx_http_loyalty_iadmin_t        *a;
-    ngx_http_loyalty_member_step_pt   next;
-
-    a = wait->admin;
-    next = wait->next;
-
-    ngx_http_loyalty_iadmin_over(wait);
-
-    if (a != NULL) {
-        a->rc = rc;
-        a->length = length;
-        ngx_http_loyalty_member_resume(a->ctx, next, a);
-    }
-}
-
-
-static void
-ngx_http_loyalty_iadmin_cleanup(void *data)
-{
-    ngx_http_loyalty_iadmin_t *a = data;
-
-    if (a->wait != NULL) {
-        a->wait->admin = NULL;
-        a->wait = NULL;
-    }
+    return ngx_http_loyalty_change_stamp(ctx, "manifest", a->number, NULL,
+                                         &a->token);
 }

@@ -34,9 +34,6 @@ static void ngx_http_loyalty_admin_winner_json(
     const u_char *told, loyalty_out_t *out);
 static ngx_int_t ngx_http_loyalty_admin_pause_ready(
     ngx_http_loyalty_member_ctx_t *ctx);
-static ngx_int_t ngx_http_loyalty_admin_pause_send(
-    ngx_http_loyalty_member_ctx_t *ctx);
-static ngx_int_t ngx_http_loyalty_admin_paused(void *data);
 static ngx_int_t ngx_http_loyalty_admin_prize(
     ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_held_e what);
 static ngx_int_t ngx_http_loyalty_admin_prize_ready(
@@ -45,7 +42,6 @@ static ngx_int_t ngx_http_loyalty_admin_prize_send(
     ngx_http_loyalty_member_ctx_t *ctx);
 static ngx_int_t ngx_http_loyalty_admin_prize_reply(
     ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
-static void ngx_http_loyalty_sadmin_cleanup(void *data);
 
 
 static const ngx_http_loyalty_fields_t  ngx_http_loyalty_no_fields[] = {
@@ -58,7 +54,7 @@ ngx_http_loyalty_sadmin(ngx_http_loyalty_member_ctx_t *ctx,
     const ngx_http_loyalty_fields_t *fields,
     ngx_http_loyalty_member_start_pt next)
 {
-    ngx_http_loyalty_fault_t    fault;
+    ngx_int_t                   rc;
     ngx_http_loyalty_sadmin_t  *a;
 
     a = ngx_pcalloc(ctx->request->pool, sizeof(ngx_http_loyalty_sadmin_t));
@@ -66,33 +62,19 @@ ngx_http_loyalty_sadmin(ngx_http_loyalty_member_ctx_t *ctx,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    a->ctx = ctx;
     a->ticket = -1;
     a->what = (ngx_uint_t) (uintptr_t) ctx->data;
-    ctx->data = a;
 
-    a->campaign = ngx_http_loyalty_sweepstakes_find(ctx->program, &ctx->name);
-
-    if (a->campaign == NULL) {
-        return ngx_http_loyalty_member_problem(ctx,
-                                    NGX_HTTP_LOYALTY_P_UNKNOWN_GAME, NULL);
+    rc = ngx_http_loyalty_change(&a->change, ctx, LOYALTY_SWEEPSTAKES,
+                                 fields ? fields : ngx_http_loyalty_no_fields);
+    if (rc != NGX_DECLINED) {
+        return rc;
     }
 
-    if (ngx_http_loyalty_fields(ctx->json,
-                                fields ? fields : ngx_http_loyalty_no_fields,
-                                a, &fault)
-        != NGX_OK)
-    {
-        return ngx_http_loyalty_member_fault(ctx, &fault);
-    }
+    a->change.await.shows = (next == ngx_http_loyalty_admin_sweepstakes_found);
 
-    /* the game's slot, and nobody's */
-
-    ctx->partition = ngx_http_loyalty_campaign_partition(a->campaign);
-
-    a->await.shows = (next == ngx_http_loyalty_admin_sweepstakes_found);
-
-    return ngx_http_loyalty_await(&a->await, ctx, a->campaign, next);
+    return ngx_http_loyalty_await(&a->change.await, ctx, a->change.campaign,
+                                  next);
 }
 
 
@@ -159,10 +141,10 @@ ngx_http_loyalty_admin_close_send(ngx_http_loyalty_member_ctx_t *ctx)
 
     a = ctx->data;
 
-    ngx_http_loyalty_game_call(&a->call, a->campaign, "s meta");
-    loyalty_mpw_int(&a->call.w, a->campaign->close);
+    ngx_http_loyalty_game_call(&a->call, a->change.campaign, "s meta");
+    loyalty_mpw_int(&a->call.w, a->change.campaign->close);
     loyalty_mpw_int(&a->call.w,
-                    ngx_http_loyalty_campaign_generation(a->campaign));
+                    ngx_http_loyalty_campaign_generation(a->change.campaign));
 
     a->call.arg.data = a->call.w.start;
     a->call.arg.len = a->call.w.pos - a->call.w.start;
@@ -204,7 +186,7 @@ ngx_http_loyalty_admin_close_asked(ngx_http_loyalty_member_ctx_t *ctx,
     /* what is published says when it closes, and that holds */
 
     ngx_http_loyalty_out_pool(&out, ctx->request->pool, 64);
-    loyalty_out_time(&out, a->campaign->close);
+    loyalty_out_time(&out, a->change.campaign->close);
 
     if (out.failed) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -229,7 +211,7 @@ ngx_http_loyalty_admin_where(ngx_http_loyalty_member_ctx_t *ctx)
 
     a = ctx->data;
 
-    ngx_http_loyalty_game_call(&a->call, a->campaign, "s meta w");
+    ngx_http_loyalty_game_call(&a->call, a->change.campaign, "s meta w");
     loyalty_mpw_str(&a->call.w, "", 0);
 
     a->call.arg.data = a->call.w.start;
@@ -254,8 +236,9 @@ ngx_http_loyalty_admin_standing(ngx_http_loyalty_member_ctx_t *ctx,
 
     rc = ngx_http_loyalty_standing(reply, &standing);
 
-    if (rc == NGX_DECLINED && a->await.stopped) {
-        return ngx_http_loyalty_member_problem(ctx, a->await.stopped, NULL);
+    if (rc == NGX_DECLINED && a->change.await.stopped) {
+        return ngx_http_loyalty_member_problem(ctx, a->change.await.stopped,
+                                               NULL);
     }
 
     if (rc != NGX_OK || reply->n <= NGX_HTTP_LOYALTY_STANDING_VALUES)
@@ -269,7 +252,7 @@ ngx_http_loyalty_admin_standing(ngx_http_loyalty_member_ctx_t *ctx,
         ngx_log_error(NGX_LOG_NOTICE, ctx->request->connection->log, 0,
                       "loyalty program \"%V\": %V was to be drawn again by "
                       "\"%V\": its first result stands",
-                      &ctx->program->name, &a->campaign->rule->reason,
+                      &ctx->program->name, &a->change.campaign->rule->reason,
                       &ctx->actor);
     }
 
@@ -293,8 +276,8 @@ ngx_http_loyalty_admin_standing_json(ngx_http_loyalty_member_ctx_t *ctx,
 
     loyalty_out_lit(&out, "{\"name\":");
     loyalty_out_str(&out, ctx->name.data, ctx->name.len);
-    ngx_http_loyalty_standing_json(a->campaign, standing, a->await.stopped,
-                                   &out);
+    ngx_http_loyalty_standing_json(a->change.campaign, standing,
+                                   a->change.await.stopped, &out);
 
     if (standing->phase == NGX_HTTP_LOYALTY_PHASE_DRAWN) {
         loyalty_out_lit(&out, ",\"winners\":[");
@@ -305,7 +288,7 @@ ngx_http_loyalty_admin_standing_json(ngx_http_loyalty_member_ctx_t *ctx,
              last - p >= NGX_HTTP_LOYALTY_TOLD;
              i++, p += NGX_HTTP_LOYALTY_TOLD)
         {
-            ngx_http_loyalty_admin_winner_json(a->campaign, i, p, &out);
+            ngx_http_loyalty_admin_winner_json(a->change.campaign, i, p, &out);
         }
 
         loyalty_out_lit(&out, "]");
@@ -387,57 +370,13 @@ ngx_http_loyalty_admin_sweepstakes_resume(ngx_http_loyalty_member_ctx_t *ctx)
 static ngx_int_t
 ngx_http_loyalty_admin_pause_ready(ngx_http_loyalty_member_ctx_t *ctx)
 {
-    ngx_str_t                   none;
-    ngx_http_loyalty_sadmin_t  *a;
-
-    a = ctx->data;
-    ngx_str_null(&none);
-
-    return ngx_http_loyalty_admin_note(ctx,
-                         a->what == NGX_HTTP_LOYALTY_SADMIN_PAUSE ? "pause"
-                                                                  : "resume",
-                         &ctx->name, &none,
-                         ngx_http_loyalty_admin_pause_send);
-}
-
-
-static ngx_int_t
-ngx_http_loyalty_admin_pause_send(ngx_http_loyalty_member_ctx_t *ctx)
-{
-    ngx_http_loyalty_wait_t    *wait;
     ngx_http_loyalty_sadmin_t  *a;
 
     a = ctx->data;
 
-    wait = ngx_http_loyalty_sadmin_wait(a, ngx_http_loyalty_admin_paused);
-
-    if (wait == NULL
-        || ngx_http_loyalty_campaign_pause(a->campaign,
+    return ngx_http_loyalty_change_pause(ctx,
                                a->what == NGX_HTTP_LOYALTY_SADMIN_PAUSE,
-                               ngx_http_loyalty_sadmin_published, wait)
-           != NGX_OK)
-    {
-        ngx_http_loyalty_sadmin_over(wait);
-
-        return ngx_http_loyalty_member_problem(ctx,
-                                    NGX_HTTP_LOYALTY_P_UNAVAILABLE, NULL);
-    }
-
-    return NGX_BUSY;
-}
-
-
-static ngx_int_t
-ngx_http_loyalty_admin_paused(void *data)
-{
-    ngx_http_loyalty_sadmin_t *a = data;
-
-    if (a->rc != NGX_OK) {
-        return ngx_http_loyalty_member_problem(a->ctx,
-                                    NGX_HTTP_LOYALTY_P_UNAVAILABLE, NULL);
-    }
-
-    return ngx_http_loyalty_admin_where(a->ctx);
+                               ngx_http_loyalty_admin_where);
 }
 
 
@@ -502,7 +441,7 @@ ngx_http_loyalty_admin_prize_send(ngx_http_loyalty_member_ctx_t *ctx)
     a = ctx->data;
     tp = ngx_timeofday();
 
-    ngx_http_loyalty_claim_call(&a->call, a->campaign,
+    ngx_http_loyalty_claim_call(&a->call, a->change.campaign,
                                 (int64_t) tp->sec * 1000 + tp->msec,
                                 a->number, NULL, a->what);
 
@@ -527,7 +466,7 @@ ngx_http_loyalty_admin_prize_reply(ngx_http_loyalty_member_ctx_t *ctx,
 
     ngx_http_loyalty_out_pool(&out, ctx->request->pool, 256);
 
-    rc = ngx_http_loyalty_claim_json(a->campaign, reply,
+    rc = ngx_http_loyalty_claim_json(a->change.campaign, reply,
                                      a->what == NGX_HTTP_LOYALTY_CLAIMED
                                      ? "claimed" : "delivered",
                                      &out, &problem, &detail);
@@ -545,89 +484,9 @@ ngx_http_loyalty_admin_prize_reply(ngx_http_loyalty_member_ctx_t *ctx,
 }
 
 
-/* ---- waiting for what a campaign publishes ---- */
-
 ngx_uint_t
 ngx_http_loyalty_sadmin_is(ngx_str_t *text, const char *word)
 {
     return text->len == ngx_strlen(word)
            && ngx_memcmp(text->data, word, text->len) == 0;
-}
-
-
-/* the request may go before its answer comes: what stays is this */
-
-ngx_http_loyalty_wait_t *
-ngx_http_loyalty_sadmin_wait(ngx_http_loyalty_sadmin_t *a,
-    ngx_http_loyalty_member_step_pt next)
-{
-    ngx_http_cleanup_t       *cln;
-    ngx_http_loyalty_wait_t  *wait;
-
-    cln = ngx_http_cleanup_add(a->ctx->request, 0);
-    wait = ngx_alloc(sizeof(ngx_http_loyalty_wait_t),
-                     a->ctx->request->connection->log);
-
-    if (cln == NULL || wait == NULL) {
-        if (wait != NULL) {
-            ngx_free(wait);
-        }
-
-        return NULL;
-    }
-
-    wait->admin = a;
-    wait->next = next;
-    a->wait = wait;
-
-    cln->handler = ngx_http_loyalty_sadmin_cleanup;
-    cln->data = a;
-
-    return wait;
-}
-
-
-void
-ngx_http_loyalty_sadmin_over(ngx_http_loyalty_wait_t *wait)
-{
-    if (wait != NULL) {
-        if (wait->admin != NULL) {
-            wait->admin->wait = NULL;
-        }
-
-        ngx_free(wait);
-    }
-}
-
-
-void
-ngx_http_loyalty_sadmin_published(void *data, ngx_int_t rc, int64_t length)
-{
-    ngx_http_loyalty_wait_t *wait = data;
-
-    ngx_http_loyalty_sadmin_t        *a;
-    ngx_http_loyalty_member_step_pt   next;
-
-    a = wait->admin;
-    next = wait->next;
-
-    ngx_http_loyalty_sadmin_over(wait);
-
-    if (a != NULL) {
-        a->rc = rc;
-        a->length = length;
-        ngx_http_loyalty_member_resume(a->ctx, next, a);
-    }
-}
-
-
-static void
-ngx_http_loyalty_sadmin_cleanup(void *data)
-{
-    ngx_http_loyalty_sadmin_t *a = data;
-
-    if (a->wait != NULL) {
-        a->wait->admin = NULL;
-        a->wait = NULL;
-    }
 }

@@ -7,8 +7,7 @@
 
 
 #include "ngx_http_loyalty_sweepstakes.h"
-#include "ngx_http_loyalty_await.h"
-#include "ngx_http_loyalty_admin.h"
+#include "ngx_http_loyalty_change.h"
 
 
 #define NGX_HTTP_LOYALTY_SADMIN_CLOSE   1
@@ -17,25 +16,12 @@
 #define NGX_HTTP_LOYALTY_SADMIN_RESUME  4
 
 
-typedef struct ngx_http_loyalty_sadmin_s  ngx_http_loyalty_sadmin_t;
-
-typedef struct {
-    ngx_http_loyalty_sadmin_t        *admin;      /* NULL: the request went */
-    ngx_http_loyalty_member_step_pt   next;
-} ngx_http_loyalty_wait_t;
-
-
 /* one request, between its JSON and its answer */
 
-struct ngx_http_loyalty_sadmin_s {
-    ngx_http_loyalty_await_t       await;
-    ngx_http_loyalty_member_ctx_t    *ctx;
-    ngx_http_loyalty_campaign_t      *campaign;
-    ngx_http_loyalty_wait_t          *wait;
+typedef struct {
+    ngx_http_loyalty_change_t         change;     /* first */
     ngx_http_loyalty_game_call_t      call;
     ngx_uint_t                        what;
-    ngx_int_t                         rc;         /* of what it waited for */
-    int64_t                           length;
 
     /* fields of the body, those that a path takes */
     int64_t                           number;
@@ -50,7 +36,7 @@ struct ngx_http_loyalty_sadmin_s {
     loyalty_dq_t                      dq;
     ngx_uint_t                        tries;
     u_char                            who[NGX_HTTP_LOYALTY_WHO];
-};
+} ngx_http_loyalty_sadmin_t;
 
 
 /*
@@ -61,15 +47,6 @@ struct ngx_http_loyalty_sadmin_s {
 ngx_int_t ngx_http_loyalty_sadmin(ngx_http_loyalty_member_ctx_t *ctx,
     const ngx_http_loyalty_fields_t *fields,
     ngx_http_loyalty_member_start_pt next);
-
-/* the data of a ngx_http_loyalty_publish_pt that outlives the request */
-ngx_http_loyalty_wait_t *ngx_http_loyalty_sadmin_wait(
-    ngx_http_loyalty_sadmin_t *a, ngx_http_loyalty_member_step_pt next);
-/* is that pt: goes on with the request, if it is there */
-void ngx_http_loyalty_sadmin_published(void *data, ngx_int_t rc,
-    int64_t length);
-/* it will not be called */
-void ngx_http_loyalty_sadmin_over(ngx_http_loyalty_wait_t *wait);
 
 ngx_uint_t ngx_http_loyalty_sadmin_is(ngx_str_t *text, const char *word);
 

@@ -10,9 +10,6 @@
 #include "ngx_http_loyalty_sweepstakes_admin.h"
 
 
-#define NGX_HTTP_LOYALTY_TOKEN  49152             /* bytes of base64 */
-
-
 static ngx_int_t ngx_http_loyalty_admin_token_ready(
     ngx_http_loyalty_member_ctx_t *ctx);
 static ngx_int_t ngx_http_loyalty_admin_token_standing(
@@ -25,7 +22,6 @@ static ngx_int_t ngx_http_loyalty_admin_token_send(
     ngx_http_loyalty_member_ctx_t *ctx, const u_char *hash);
 static ngx_int_t ngx_http_loyalty_admin_token_publish(
     ngx_http_loyalty_member_ctx_t *ctx);
-static ngx_int_t ngx_http_loyalty_admin_stamped(void *data);
 
 
 static const ngx_http_loyalty_fields_t  ngx_http_loyalty_token_fields[] = {
@@ -57,8 +53,7 @@ ngx_http_loyalty_admin_timestamp(ngx_http_loyalty_member_ctx_t *ctx)
 static ngx_int_t
 ngx_http_loyalty_admin_token_ready(ngx_http_loyalty_member_ctx_t *ctx)
 {
-    size_t                      len;
-    u_char                     *p;
+    ngx_int_t                   rc;
     ngx_str_t                   detail;
     ngx_http_loyalty_sadmin_t  *a;
 
@@ -68,22 +63,11 @@ ngx_http_loyalty_admin_token_ready(ngx_http_loyalty_member_ctx_t *ctx)
         ngx_str_set(&a->kind, "close");
     }
 
-    p = ngx_pnalloc(ctx->request->pool, a->token.len);
-    if (p == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    rc = ngx_http_loyalty_change_token(ctx, &a->token);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
     }
-
-    if (loyalty_unbase64(p, a->token.len, &len, a->token.data, a->token.len)
-        != 0)
-    {
-        ngx_str_set(&detail, "\"token\" is not base64");
-
-        return ngx_http_loyalty_member_problem(ctx,
-                                 NGX_HTTP_LOYALTY_P_INVALID_FIELD, &detail);
-    }
-
-    a->token.data = p;
-    a->token.len = len;
 
     if (ngx_http_loyalty_sadmin_is(&a->kind, "manifest")) {
         a->file = "manifest";
@@ -104,7 +88,7 @@ ngx_http_loyalty_admin_token_ready(ngx_http_loyalty_member_ctx_t *ctx)
                                  NGX_HTTP_LOYALTY_P_INVALID_FIELD, &detail);
     }
 
-    ngx_http_loyalty_game_call(&a->call, a->campaign, "s meta");
+    ngx_http_loyalty_game_call(&a->call, a->change.campaign, "s meta");
     ngx_str_set(&a->call.arg, "");
 
     return ngx_http_loyalty_member_call(ctx, NGX_HTTP_LOYALTY_FN_SWEEPSTAKES,
@@ -138,7 +122,7 @@ ngx_http_loyalty_admin_token_standing(ngx_http_loyalty_member_ctx_t *ctx,
                                    NGX_HTTP_LOYALTY_P_ALREADY_DRAWN, NULL);
     }
 
-    ngx_http_loyalty_campaign_key(a->campaign,
+    ngx_http_loyalty_campaign_key(a->change.campaign,
                                   a->number ? "f:dq" : "f:close", -1, buf,
                                   &key);
 
@@ -241,64 +225,11 @@ ngx_http_loyalty_admin_token_send(ngx_http_loyalty_member_ctx_t *ctx,
 static ngx_int_t
 ngx_http_loyalty_admin_token_publish(ngx_http_loyalty_member_ctx_t *ctx)
 {
-    ngx_int_t                   rc;
-    ngx_str_t                   error;
-    ngx_http_loyalty_wait_t    *wait;
     ngx_http_loyalty_sadmin_t  *a;
 
     a = ctx->data;
-    ngx_str_null(&error);
 
-    wait = ngx_http_loyalty_sadmin_wait(a, ngx_http_loyalty_admin_stamped);
-
-    if (wait == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    rc = ngx_http_loyalty_campaign_token(a->campaign, ctx->request->pool,
-                                         a->file, (uint32_t) a->number,
+    return ngx_http_loyalty_change_stamp(ctx, a->file, a->number,
                                          a->hashed ? a->hash : NULL,
-                                         &a->token, &error,
-                                         ngx_http_loyalty_sadmin_published,
-                                         wait);
-    if (rc == NGX_OK) {
-        return NGX_BUSY;
-    }
-
-    ngx_http_loyalty_sadmin_over(wait);
-
-    if (rc == NGX_DECLINED) {
-        return ngx_http_loyalty_member_problem(ctx,
-                                  NGX_HTTP_LOYALTY_P_INVALID_FIELD, &error);
-    }
-
-    return ngx_http_loyalty_member_problem(ctx,
-                                    NGX_HTTP_LOYALTY_P_UNAVAILABLE, NULL);
-}
-
-
-static ngx_int_t
-ngx_http_loyalty_admin_stamped(void *data)
-{
-    ngx_http_loyalty_sadmin_t *a = data;
-
-    loyalty_out_t  out;
-
-    if (a->rc != NGX_OK) {
-        return ngx_http_loyalty_member_problem(a->ctx,
-                                    NGX_HTTP_LOYALTY_P_UNAVAILABLE, NULL);
-    }
-
-    ngx_http_loyalty_out_pool(&out, a->ctx->request->pool, 256);
-
-    loyalty_out_lit(&out, "{\"for\":");
-    loyalty_out_str(&out, a->kind.data, a->kind.len);
-    loyalty_out_lit(&out, ",\"number\":");
-    loyalty_out_int(&out, a->number);
-    loyalty_out_lit(&out, ",\"earliest\":");
-    loyalty_out_time(&out, a->length);
-    loyalty_out_lit(&out, "}");
-
-    return out.failed ? NGX_HTTP_INTERNAL_SERVER_ERROR
-                      : ngx_http_loyalty_member_send(a->ctx, &out);
+                                         &a->token);
 }

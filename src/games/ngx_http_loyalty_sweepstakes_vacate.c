@@ -123,7 +123,7 @@ ngx_http_loyalty_vacate_look(ngx_http_loyalty_member_ctx_t *ctx)
 
     a = ctx->data;
 
-    ngx_http_loyalty_game_call(&a->call, a->campaign, "w");
+    ngx_http_loyalty_game_call(&a->call, a->change.campaign, "w");
     loyalty_mpw_int(&a->call.w, a->number);
     loyalty_mpw_str(&a->call.w, "", 0);
 
@@ -204,10 +204,10 @@ ngx_http_loyalty_vacate_send(ngx_http_loyalty_member_ctx_t *ctx,
 
     a = ctx->data;
 
-    if (ngx_http_loyalty_dq_note(a->campaign, ctx->request->pool, &a->dq, who,
-                                 &note)
+    if (ngx_http_loyalty_dq_note(a->change.campaign, ctx->request->pool,
+                                 &a->dq, who, &note)
         != NGX_OK
-        || ngx_http_loyalty_dq_call(&a->call, a->campaign,
+        || ngx_http_loyalty_dq_call(&a->call, a->change.campaign,
                                     ctx->request->pool, &a->dq, who, &note)
            != NGX_OK)
     {
@@ -257,7 +257,7 @@ ngx_http_loyalty_vacate_reply(ngx_http_loyalty_member_ctx_t *ctx,
     loyalty_out_lit(&out, ",\"at\":");
     loyalty_out_time(&out, (int64_t) a->dq.t);
 
-    if (a->campaign->flags & LOYALTY_FRESH) {
+    if (a->change.campaign->flags & LOYALTY_FRESH) {
         loyalty_out_lit(&out, ",\"round\":");
         loyalty_out_int(&out, (int64_t) loyalty_round_dq(a->dq.t));
     }
