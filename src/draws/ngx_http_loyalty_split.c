@@ -17,6 +17,9 @@ typedef struct {
 
 static ngx_http_loyalty_status_e ngx_http_loyalty_split_send(
     ngx_http_loyalty_split_t *split);
+static ngx_int_t ngx_http_loyalty_split_settle_arg(
+    ngx_http_loyalty_split_t *split, ngx_http_loyalty_call_t *call,
+    loyalty_mpw_t *w);
 static void ngx_http_loyalty_split_done(void *data,
     ngx_http_loyalty_status_e status, ngx_http_loyalty_reply_t *reply);
 static ngx_http_loyalty_status_e ngx_http_loyalty_split_next(
@@ -123,7 +126,7 @@ ngx_http_loyalty_split_send(ngx_http_loyalty_split_t *split)
 
     loyalty_mpw_init(&w, scratch.buf, sizeof(scratch.buf));
 
-    rc = drawn ? split->room->settle_arg(split, &scratch.call, &w)
+    rc = drawn ? ngx_http_loyalty_split_settle_arg(split, &scratch.call, &w)
                : split->room->draw_arg(split, &scratch.call, &w);
 
     if (rc != NGX_OK || w.failed) {
@@ -147,6 +150,32 @@ ngx_http_loyalty_split_send(ngx_http_loyalty_split_t *split)
                                             split, &status);
 
     return (split->op != NULL) ? NGX_HTTP_LOYALTY_REPLY : status;
+}
+
+
+/* as of a request, request.lua, and what the room adds */
+
+static ngx_int_t
+ngx_http_loyalty_split_settle_arg(ngx_http_loyalty_split_t *split,
+    ngx_http_loyalty_call_t *call, loyalty_mpw_t *w)
+{
+    ngx_http_loyalty_program_t  *program;
+
+    program = split->campaign->program;
+
+    if (ngx_http_loyalty_split_keys(call, split->campaign, &split->member, 0)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    loyalty_mpw_int(w, ngx_http_loyalty_now());
+    loyalty_mpw_str(w, split->needle, NGX_HTTP_LOYALTY_NEEDLE);
+    loyalty_mpw_str(w, split->rest, NGX_HTTP_LOYALTY_SPLIT_REST);
+    loyalty_mpw_str(w, split->member.data, split->member.len);
+    loyalty_mpw_str(w, program->constants.data, program->constants.len);
+
+    return split->room->settle_arg(split, call, w);
 }
 
 
@@ -270,21 +299,6 @@ ngx_http_loyalty_split_copy(ngx_http_loyalty_split_t *split, ngx_str_t *dst,
 
 
 void
-ngx_http_loyalty_split_arg(ngx_http_loyalty_split_t *split, loyalty_mpw_t *w)
-{
-    ngx_http_loyalty_program_t  *program;
-
-    program = split->campaign->program;
-
-    loyalty_mpw_int(w, ngx_http_loyalty_now());
-    loyalty_mpw_str(w, split->needle, NGX_HTTP_LOYALTY_NEEDLE);
-    loyalty_mpw_str(w, split->rest, NGX_HTTP_LOYALTY_SPLIT_REST);
-    loyalty_mpw_str(w, split->member.data, split->member.len);
-    loyalty_mpw_str(w, program->constants.data, program->constants.len);
-}
-
-
-void
 ngx_http_loyalty_split_name(ngx_http_loyalty_campaign_t *campaign,
     const char *what, ngx_uint_t partition, u_char *buf, size_t size,
     ngx_str_t *key)
@@ -312,6 +326,23 @@ ngx_http_loyalty_split_key(ngx_http_loyalty_call_t *call,
 
     return ngx_http_loyalty_call_key(call, "%V", &key) == NGX_ERROR
            ? NGX_ERROR : NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_loyalty_split_keys(ngx_http_loyalty_call_t *call,
+    ngx_http_loyalty_campaign_t *campaign, ngx_str_t *member,
+    ngx_uint_t reserve)
+{
+    ngx_http_loyalty_call_member(call, campaign->program, member);
+
+    if (ngx_http_loyalty_split_key(call, campaign, "o", member) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return reserve ? ngx_http_loyalty_split_key(call, campaign, "gone",
+                                                member)
+                   : NGX_OK;
 }
 
 

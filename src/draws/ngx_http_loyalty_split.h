@@ -35,7 +35,8 @@ struct ngx_http_loyalty_split_room_s {
     ngx_int_t                   (*read)(ngx_http_loyalty_split_t *split,
                                     loyalty_mpr_t *r);
 
-    /* keys and argument of a step */
+    /* keys and argument of the draw; of the settle what is behind those that
+       every request has */
     ngx_int_t                   (*draw_arg)(ngx_http_loyalty_split_t *split,
                                     ngx_http_loyalty_call_t *call,
                                     loyalty_mpw_t *w);
@@ -100,9 +101,13 @@ ngx_http_loyalty_status_e ngx_http_loyalty_split_go(
 /* whoever waits has gone: the handler is not called */
 void ngx_http_loyalty_split_stop(ngx_http_loyalty_split_t *split);
 
-/* the beginning of the argument of a settle, as of a request's */
-void ngx_http_loyalty_split_arg(ngx_http_loyalty_split_t *split,
-    loyalty_mpw_t *w);
+/*
+ * The keys of a step in the member's slot: those of the account and "o"; of
+ * a reserve "gone", too.
+ */
+ngx_int_t ngx_http_loyalty_split_keys(ngx_http_loyalty_call_t *call,
+    ngx_http_loyalty_campaign_t *campaign, ngx_str_t *member,
+    ngx_uint_t reserve);
 
 /*
  * One more key, in the member's slot: "o", the list of reservations that are
@@ -145,14 +150,19 @@ typedef struct {
     ngx_uint_t                        helped;
     ngx_uint_t                        own;
     ngx_http_loyalty_status_e         status;
-    ngx_http_loyalty_member_start_pt  over;       /* its own is */
+
+    /* what is called when its own is over: with what a call in one step would
+       have replied, of the draw's reply behind the settle's so many bytes */
+    ngx_http_loyalty_member_reply_pt  reply;
+    size_t                            more;
+
     ngx_http_loyalty_member_start_pt  again;      /* another one's is */
 } ngx_http_loyalty_steps_t;
 
 /*
  * Before a reservation: a worker makes those of one member one after another,
- * as each would have to wait for the one before.  NGX_OK: go on.  NGX_BUSY:
- * start(ctx) is called then.  NGX_DECLINED: too many wait.  NGX_ERROR.
+ * as each would have to wait for the one before.  NGX_DECLINED: go on.  Else
+ * start(ctx) is called then, or it has been answered.
  */
 ngx_int_t ngx_http_loyalty_steps_begin(ngx_http_loyalty_steps_t *steps,
     ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_campaign_t *campaign,
@@ -161,26 +171,14 @@ ngx_int_t ngx_http_loyalty_steps_begin(ngx_http_loyalty_steps_t *steps,
 /* it is answered, or begins anew: the next one's turn */
 void ngx_http_loyalty_steps_end(ngx_http_loyalty_steps_t *steps);
 
-/* what a step returns where it was not NGX_OK */
-ngx_int_t ngx_http_loyalty_steps_refuse(ngx_http_loyalty_member_ctx_t *ctx,
-    ngx_int_t rc);
-
 /*
  * Goes on with what reserve replied, "N" and its own reservation or "O" and
- * one that was found, until it is over; steps begins zeroed, with over and
- * again set.  split comes from _split_create().
+ * one that was found, until it is over; steps begins zeroed, with reply, more
+ * and again set.  split comes from _split_create().
  */
 ngx_int_t ngx_http_loyalty_steps(ngx_http_loyalty_steps_t *steps,
     ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_split_t *split,
     ngx_str_t *value);
-
-/* settle's reply and bytes behind it, as a call in one step would have
-   replied to the one that reserved; data NULL: no memory */
-ngx_str_t ngx_http_loyalty_steps_reply(ngx_http_loyalty_steps_t *steps,
-    u_char *more, size_t len);
-
-/* what was drawn is there, and the reservation is not: logged, answered */
-ngx_int_t ngx_http_loyalty_steps_lost(ngx_http_loyalty_steps_t *steps);
 
 
 #endif /* _NGX_HTTP_LOYALTY_SPLIT_H_INCLUDED_ */

@@ -17,6 +17,12 @@ static ngx_int_t ngx_http_loyalty_steps_start(void *data);
 static void ngx_http_loyalty_steps_done(void *data,
     ngx_http_loyalty_status_e status);
 static ngx_int_t ngx_http_loyalty_steps_over(void *data);
+static ngx_int_t ngx_http_loyalty_steps_settled(
+    ngx_http_loyalty_steps_t *steps);
+static ngx_int_t ngx_http_loyalty_steps_reply(
+    ngx_http_loyalty_steps_t *steps, ngx_str_t *value);
+static ngx_int_t ngx_http_loyalty_steps_lost(
+    ngx_http_loyalty_steps_t *steps);
 static ngx_int_t ngx_http_loyalty_steps_problem(
     ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_status_e status);
 static void ngx_http_loyalty_steps_cleanup(void *data);
@@ -50,18 +56,6 @@ ngx_http_loyalty_steps_init(ngx_http_loyalty_steps_t *steps,
 
 
 ngx_int_t
-ngx_http_loyalty_steps_refuse(ngx_http_loyalty_member_ctx_t *ctx,
-    ngx_int_t rc)
-{
-    return (rc == NGX_BUSY) ? rc
-           : (rc == NGX_DECLINED)
-             ? ngx_http_loyalty_member_problem(ctx, NGX_HTTP_LOYALTY_P_BUSY,
-                                               NULL)
-             : NGX_HTTP_INTERNAL_SERVER_ERROR;
-}
-
-
-ngx_int_t
 ngx_http_loyalty_steps_begin(ngx_http_loyalty_steps_t *steps,
     ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_campaign_t *campaign,
     ngx_http_loyalty_member_start_pt start)
@@ -71,7 +65,7 @@ ngx_http_loyalty_steps_begin(ngx_http_loyalty_steps_t *steps,
     ngx_http_loyalty_steps_t  *other;
 
     if (ngx_http_loyalty_steps_init(steps, ctx) != NGX_OK) {
-        return NGX_ERROR;
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     /* once more; or another member's, of an import */
@@ -79,7 +73,7 @@ ngx_http_loyalty_steps_begin(ngx_http_loyalty_steps_t *steps,
     if (steps->campaign != NULL && steps->len == ctx->member.len
         && ngx_memcmp(steps->member, ctx->member.data, steps->len) == 0)
     {
-        return NGX_OK;
+        return NGX_DECLINED;
     }
 
     ngx_http_loyalty_steps_end(steps);
@@ -100,7 +94,8 @@ ngx_http_loyalty_steps_begin(ngx_http_loyalty_steps_t *steps,
     }
 
     if (n > NGX_HTTP_LOYALTY_STEPS_WAIT) {
-        return NGX_DECLINED;
+        return ngx_http_loyalty_member_problem(ctx, NGX_HTTP_LOYALTY_P_BUSY,
+                                               NULL);
     }
 
     steps->campaign = campaign;
@@ -110,7 +105,7 @@ ngx_http_loyalty_steps_begin(ngx_http_loyalty_steps_t *steps,
 
     ngx_queue_insert_tail(line, &steps->queue);
 
-    return steps->waits ? NGX_BUSY : NGX_OK;
+    return steps->waits ? NGX_BUSY : NGX_DECLINED;
 }
 
 
@@ -256,7 +251,7 @@ ngx_http_loyalty_steps_over(void *data)
     if (steps->own) {
         ngx_http_loyalty_steps_end(steps);
 
-        return steps->over(steps->ctx);
+        return ngx_http_loyalty_steps_settled(steps);
     }
 
     if (steps->helped++ == NGX_HTTP_LOYALTY_STEPS_HELPED) {
@@ -268,43 +263,68 @@ ngx_http_loyalty_steps_over(void *data)
 }
 
 
+/* what a call in one step would have replied */
+
 static ngx_int_t
-ngx_http_loyalty_steps_problem(ngx_http_loyalty_member_ctx_t *ctx,
-    ngx_http_loyalty_status_e status)
+ngx_http_loyalty_steps_settled(ngx_http_loyalty_steps_t *steps)
 {
-    return ngx_http_loyalty_member_problem(ctx,
-                            ngx_http_loyalty_status_problem(status), NULL);
+    ngx_str_t                  value, *outcome, *settled;
+    ngx_http_loyalty_reply_t   reply;
+
+    outcome = &steps->split->outcome;
+    settled = &steps->split->reply;
+
+    if (outcome->data[0] != 'P') {
+        value = *outcome;
+
+    } else if (settled->data[0] == 'E') {
+        value = *settled;
+
+    } else if (settled->data[0] == 'G') {
+        return ngx_http_loyalty_steps_lost(steps);
+
+    } else if (ngx_http_loyalty_steps_reply(steps, &value) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_memzero(&reply, sizeof(ngx_http_loyalty_reply_t));
+    reply.n = 1;
+    reply.values = &value;
+
+    return steps->reply(steps->ctx, &reply);
 }
 
 
 /* another request may have settled it: it is new all the same */
 
-ngx_str_t
-ngx_http_loyalty_steps_reply(ngx_http_loyalty_steps_t *steps, u_char *more,
-    size_t len)
+static ngx_int_t
+ngx_http_loyalty_steps_reply(ngx_http_loyalty_steps_t *steps,
+    ngx_str_t *value)
 {
     u_char     *p;
-    ngx_str_t   reply, *settled;
+    ngx_str_t  *settled;
 
     settled = &steps->split->reply;
 
-    reply.len = settled->len + len;
-    reply.data = ngx_pnalloc(steps->split->pool, reply.len);
+    value->len = settled->len + steps->more;
+    value->data = ngx_pnalloc(steps->split->pool, value->len);
 
-    if (reply.data != NULL) {
-        p = ngx_cpymem(reply.data, settled->data, settled->len);
-        reply.data[0] = 'N';
-
-        if (len != 0) {
-            ngx_memcpy(p, more, len);
-        }
+    if (value->data == NULL) {
+        return NGX_ERROR;
     }
 
-    return reply;
+    p = ngx_cpymem(value->data, settled->data, settled->len);
+    value->data[0] = 'N';
+
+    ngx_memcpy(p, steps->split->outcome.data + 1, steps->more);
+
+    return NGX_OK;
 }
 
 
-ngx_int_t
+/* what was drawn is there, and the reservation is not */
+
+static ngx_int_t
 ngx_http_loyalty_steps_lost(ngx_http_loyalty_steps_t *steps)
 {
     ngx_http_loyalty_member_ctx_t  *ctx;
@@ -319,6 +339,15 @@ ngx_http_loyalty_steps_lost(ngx_http_loyalty_steps_t *steps)
 
     return ngx_http_loyalty_member_problem(ctx,
                                    NGX_HTTP_LOYALTY_P_OUTCOME_UNKNOWN, NULL);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_steps_problem(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_http_loyalty_status_e status)
+{
+    return ngx_http_loyalty_member_problem(ctx,
+                            ngx_http_loyalty_status_problem(status), NULL);
 }
 
 

@@ -42,7 +42,9 @@ static ngx_int_t ngx_http_loyalty_play_keys(
 static ngx_int_t ngx_http_loyalty_play_pools(ngx_http_loyalty_play_t *play,
     ngx_http_loyalty_call_t *call);
 
-static ngx_int_t ngx_http_loyalty_play_reply(
+static ngx_int_t ngx_http_loyalty_play_again(
+    ngx_http_loyalty_member_ctx_t *ctx, ngx_str_t *value);
+static ngx_int_t ngx_http_loyalty_play_answer(
     ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
 static ngx_int_t ngx_http_loyalty_play_late(
     ngx_http_loyalty_member_ctx_t *ctx, int64_t redis);
@@ -472,7 +474,7 @@ ngx_http_loyalty_play_pools(ngx_http_loyalty_play_t *play,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_loyalty_play_reply(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_http_loyalty_reply_t *reply)
 {
@@ -509,7 +511,7 @@ ngx_http_loyalty_play_reply(ngx_http_loyalty_member_ctx_t *ctx,
 
 /* value: "R", a letter and a number; NULL: once more from the beginning */
 
-ngx_int_t
+static ngx_int_t
 ngx_http_loyalty_play_again(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_str_t *value)
 {
@@ -605,7 +607,7 @@ ngx_http_loyalty_play_late(ngx_http_loyalty_member_ctx_t *ctx, int64_t redis)
 }
 
 
-ngx_int_t
+static ngx_int_t
 ngx_http_loyalty_play_answer(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_http_loyalty_reply_t *reply)
 {

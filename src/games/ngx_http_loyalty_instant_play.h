@@ -57,12 +57,9 @@ ngx_int_t ngx_http_loyalty_play_clock(ngx_http_loyalty_play_t *play,
 /* until they are; then from the beginning */
 ngx_int_t ngx_http_loyalty_play_wait(ngx_http_loyalty_member_ctx_t *ctx);
 
-/* "R", a letter and a number: goes on with that; NULL: from the beginning */
-ngx_int_t ngx_http_loyalty_play_again(ngx_http_loyalty_member_ctx_t *ctx,
-    ngx_str_t *value);
-
-/* the answer: "N" or "D", hashes, record, and the play's bytes in the log */
-ngx_int_t ngx_http_loyalty_play_answer(ngx_http_loyalty_member_ctx_t *ctx,
+/* with what Redis said: "R", a letter and a number; "E" and a code; "N" or
+   "D", hashes, record, and the play's bytes in the log */
+ngx_int_t ngx_http_loyalty_play_reply(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_http_loyalty_reply_t *reply);
 
 int64_t ngx_http_loyalty_play_now(void);

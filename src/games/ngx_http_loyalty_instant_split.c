@@ -44,8 +44,6 @@ static ngx_int_t ngx_http_loyalty_play_known(
     ngx_http_loyalty_member_ctx_t *ctx, ngx_str_t *value);
 static ngx_int_t ngx_http_loyalty_play_logged(
     ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
-static ngx_int_t ngx_http_loyalty_play_settled(
-    ngx_http_loyalty_member_ctx_t *ctx);
 static ngx_int_t ngx_http_loyalty_play_anew(
     ngx_http_loyalty_member_ctx_t *ctx);
 
@@ -93,8 +91,8 @@ ngx_http_loyalty_play_reserve(ngx_http_loyalty_member_ctx_t *ctx)
 
     rc = ngx_http_loyalty_steps_begin(&play->steps, ctx, &play->icf->campaign,
                                       ngx_http_loyalty_play_send);
-    if (rc != NGX_OK) {
-        return ngx_http_loyalty_steps_refuse(ctx, rc);
+    if (rc != NGX_DECLINED) {
+        return rc;
     }
 
     if (!play->fixed) {
@@ -150,12 +148,8 @@ ngx_http_loyalty_play_reserve_arg(ngx_http_loyalty_member_ctx_t *ctx,
     version = (epoch != NULL) ? epoch->version
                               : ngx_http_loyalty_campaign_version(campaign);
 
-    ngx_http_loyalty_call_member(call, ctx->program, &ctx->member);
-
-    if (ngx_http_loyalty_split_key(call, campaign, "o", &ctx->member)
-        != NGX_OK
-        || ngx_http_loyalty_split_key(call, campaign, "gone", &ctx->member)
-           != NGX_OK)
+    if (ngx_http_loyalty_split_keys(call, campaign, &ctx->member, 1)
+        != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -190,27 +184,14 @@ ngx_http_loyalty_play_reserved(ngx_http_loyalty_member_ctx_t *ctx,
         return ngx_http_loyalty_member_damaged(ctx);
     }
 
-    switch (value->data[0]) {
-
-    case 'N':
-    case 'O':
+    if (value->data[0] == 'N' || value->data[0] == 'O') {
         return ngx_http_loyalty_play_steps(ctx, value);
-
-    default:
-        ngx_http_loyalty_steps_end(&play->steps);
     }
 
-    switch (value->data[0]) {
+    ngx_http_loyalty_steps_end(&play->steps);
 
-    case 'K':
-        return ngx_http_loyalty_play_known(ctx, value);
-
-    case 'R':
-        return ngx_http_loyalty_play_again(ctx, value);
-
-    default: /* 'E' */
-        return ngx_http_loyalty_request_refused(ctx, value, play->t);
-    }
+    return (value->data[0] == 'K') ? ngx_http_loyalty_play_known(ctx, value)
+                                   : ngx_http_loyalty_play_reply(ctx, reply);
 }
 
 
@@ -284,7 +265,7 @@ ngx_http_loyalty_play_logged(ngx_http_loyalty_member_ctx_t *ctx,
     known.n = 1;
     known.values = &play->known;
 
-    return ngx_http_loyalty_play_answer(ctx, &known);
+    return ngx_http_loyalty_play_reply(ctx, &known);
 }
 
 
@@ -314,56 +295,11 @@ ngx_http_loyalty_play_steps(ngx_http_loyalty_member_ctx_t *ctx,
         ngx_memcpy(is->b, play->b, LOYALTY_HASH);
     }
 
-    play->steps.over = ngx_http_loyalty_play_settled;
+    play->steps.reply = ngx_http_loyalty_play_reply;
+    play->steps.more = LOYALTY_PLAYREC_LEN;
     play->steps.again = ngx_http_loyalty_play_anew;
 
     return ngx_http_loyalty_steps(&play->steps, ctx, split, value);
-}
-
-
-static ngx_int_t
-ngx_http_loyalty_play_settled(ngx_http_loyalty_member_ctx_t *ctx)
-{
-    ngx_str_t                  value, *outcome, *settled;
-    ngx_http_loyalty_play_t   *play;
-    ngx_http_loyalty_reply_t   reply;
-
-    play = ctx->data;
-    outcome = &play->steps.split->outcome;
-    settled = &play->steps.split->reply;
-
-    if (outcome->data[0] == 'R') {
-        return ngx_http_loyalty_play_again(ctx, outcome);
-    }
-
-    if (outcome->data[0] == 'E') {
-        return ngx_http_loyalty_request_refused(ctx, outcome, play->t);
-    }
-
-    switch (settled->data[0]) {
-
-    case 'N':
-    case 'D':
-        break;
-
-    case 'E':
-        return ngx_http_loyalty_request_refused(ctx, settled, play->t);
-
-    default: /* 'G' */
-        return ngx_http_loyalty_steps_lost(&play->steps);
-    }
-
-    value = ngx_http_loyalty_steps_reply(&play->steps, outcome->data + 1,
-                                         LOYALTY_PLAYREC_LEN);
-    if (value.data == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    ngx_memzero(&reply, sizeof(ngx_http_loyalty_reply_t));
-    reply.n = 1;
-    reply.values = &value;
-
-    return ngx_http_loyalty_play_answer(ctx, &reply);
 }
 
 
@@ -599,22 +535,12 @@ ngx_http_loyalty_instant_settle_arg(ngx_http_loyalty_split_t *split,
     is = (ngx_http_loyalty_instant_split_t *) split;
     version = ngx_http_loyalty_split_version(split, (uint32_t) is->e);
 
-    ngx_http_loyalty_call_member(call, split->campaign->program,
-                                 &split->member);
-
-    if (ngx_http_loyalty_split_key(call, split->campaign, "o", &split->member)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
     /* of what was refused nothing is written */
 
     p = split->outcome.data + 1;
     len = (p[-1] == 'P') ? LOYALTY_PLAYREC_LEN : 0;
     code = (len != 0) ? split->outcome.len - 1 - len : 0;
 
-    ngx_http_loyalty_split_arg(split, w);
     loyalty_mpw_str(w, version->blob.data, version->blob.len);
     loyalty_mpw_int(w, split->t);
     loyalty_mpw_str(w, p, len);

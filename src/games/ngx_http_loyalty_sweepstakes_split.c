@@ -21,8 +21,6 @@ typedef struct {
 
 static ngx_int_t ngx_http_loyalty_enter_reserved(
     ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
-static ngx_int_t ngx_http_loyalty_enter_settled(
-    ngx_http_loyalty_member_ctx_t *ctx);
 
 static ngx_int_t ngx_http_loyalty_entry_split_read(
     ngx_http_loyalty_split_t *split, loyalty_mpr_t *r);
@@ -65,18 +63,14 @@ ngx_http_loyalty_enter_reserve(ngx_http_loyalty_member_ctx_t *ctx)
 
     rc = ngx_http_loyalty_steps_begin(&enter->steps, ctx, campaign,
                                       enter->again);
-    if (rc != NGX_OK) {
-        return ngx_http_loyalty_steps_refuse(ctx, rc);
+    if (rc != NGX_DECLINED) {
+        return rc;
     }
 
     version = ngx_http_loyalty_campaign_version(campaign);
 
-    ngx_http_loyalty_call_member(&call, ctx->program, &ctx->member);
-
-    if (ngx_http_loyalty_split_key(&call, campaign, "o", &ctx->member)
+    if (ngx_http_loyalty_split_keys(&call, campaign, &ctx->member, 1)
         != NGX_OK
-        || ngx_http_loyalty_split_key(&call, campaign, "gone", &ctx->member)
-           != NGX_OK
         || ngx_http_loyalty_campaign_person(campaign, &ctx->member, person)
            != NGX_OK)
     {
@@ -149,46 +143,10 @@ ngx_http_loyalty_enter_steps(ngx_http_loyalty_member_ctx_t *ctx,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    enter->steps.over = ngx_http_loyalty_enter_settled;
+    enter->steps.reply = enter->reply;
     enter->steps.again = enter->again;
 
     return ngx_http_loyalty_steps(&enter->steps, ctx, split, value);
-}
-
-
-static ngx_int_t
-ngx_http_loyalty_enter_settled(ngx_http_loyalty_member_ctx_t *ctx)
-{
-    ngx_str_t                  value, *outcome, *settled;
-    ngx_http_loyalty_enter_t  *enter;
-    ngx_http_loyalty_reply_t   reply;
-
-    enter = ctx->data;
-    outcome = &enter->steps.split->outcome;
-    settled = &enter->steps.split->reply;
-
-    if (outcome->data[0] == 'E') {
-        value = *outcome;
-
-    } else if (settled->data[0] == 'E') {
-        value = *settled;
-
-    } else if (settled->data[0] == 'G') {
-        return ngx_http_loyalty_steps_lost(&enter->steps);
-
-    } else {
-        value = ngx_http_loyalty_steps_reply(&enter->steps, NULL, 0);
-
-        if (value.data == NULL) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-    }
-
-    ngx_memzero(&reply, sizeof(ngx_http_loyalty_reply_t));
-    reply.n = 1;
-    reply.values = &value;
-
-    return enter->reply(ctx, &reply);
 }
 
 
@@ -275,15 +233,6 @@ ngx_http_loyalty_entry_settle_arg(ngx_http_loyalty_split_t *split,
 
     campaign = split->campaign;
 
-    ngx_http_loyalty_call_member(call, campaign->program, &split->member);
-
-    if (ngx_http_loyalty_split_key(call, campaign, "o", &split->member)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    ngx_http_loyalty_split_arg(split, w);
     loyalty_mpw_str(w, campaign->rule->hash, NGX_HTTP_LOYALTY_HASH);
     loyalty_mpw_int(w, split->t);
     loyalty_mpw_str(w, split->outcome.data + 1,
