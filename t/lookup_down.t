@@ -40,6 +40,12 @@ location /patient/ {
     add_header X-Status "$loyalty_status|$loyalty_balance_points";
     try_files /page.txt =404;
 }
+location /told/ {
+    loyalty_lookup shop member=$arg_m timeout=500ms;
+    proxy_ignore_client_abort on;
+    proxy_set_header X-Status $loyalty_status;
+    proxy_pass http://127.0.0.1:%%PORT%%/back;
+}
 location /early/ {
     loyalty_lookup shop member=$arg_m timeout=500ms phase=preaccess;
     proxy_set_header X-Status $loyalty_status;
@@ -121,6 +127,20 @@ is($h2->response($h2->request('GET', '/patient/?m=ada'))->{status}, 200,
 sleep 0.3;
 served($t, qr/^ok\|5$/, 'clients that went away do no harm', '/patient/?m=ada');
 
+# clients that have said all they say, and listen
+for (['/patient/?m=slow', "\r\n", qr/^HTTP.1.1 200 .*line 2000 of the page\n\z/s],
+     ['/told/?m=slow', "Content-Length: 3\r\n\r\nabc",
+      qr/^HTTP.1.1 200 .*\bGET ok 3\z/s])
+{
+    my ($uri, $rest, $want) = @$_;
+
+    $sock = $t->connect;
+    syswrite $sock, "GET $uri HTTP/1.1\r\nHost: x\r\n"
+                  . "Connection: close\r\n$rest";
+    shutdown $sock, 1;
+    like(do { local $/; scalar <$sock> }, $want, "half closed: $uri");
+}
+
 # one that waits while its worker is asked to leave
 $sock = $t->connect;
 syswrite $sock, "GET /patient/?m=slow HTTP/1.1\r\nHost: x\r\n"
@@ -130,6 +150,7 @@ ok($t->reload, 'reload');
 my $r = Loyalty::HTTP::exchange(10, [$sock, '']);
 is($r->status . $r->header('X-Status'), '200ok|0',
    'who waited in the old worker is served');
+ok($t->wait_for(sub { $t->workers == 1 }), 'which goes');
 
 # too slow: some wait, then nobody does
 served($t, qr/^timeout\|$/, "stalled, $_", '/page.txt?m=sly') for 1 .. 3;

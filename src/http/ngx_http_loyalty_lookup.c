@@ -428,6 +428,16 @@ ngx_http_loyalty_lookup_wait(ngx_http_loyalty_lookup_ctx_t *ctx)
     r = ctx->request;
     rev = r->connection->read;
 
+    /*
+     * A client may end its side of the connection as soon as it has asked, and
+     * be served all the same: whether it is, is for what serves the request,
+     * when the lookup is over.  A stream that is reset is gone.
+     */
+
+    r->read_event_handler = (r->http_version >= NGX_HTTP_VERSION_20)
+                            ? ngx_http_test_reading : ngx_http_block_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
+
     if (rev->ready) {
         ngx_post_event(rev, &ngx_posted_events);
 
@@ -435,9 +445,6 @@ ngx_http_loyalty_lookup_wait(ngx_http_loyalty_lookup_ctx_t *ctx)
         ngx_http_loyalty_lookup_cleanup(ctx);
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    r->read_event_handler = ngx_http_test_reading;
-    r->write_event_handler = ngx_http_request_empty_handler;
 
     ctx->status = NGX_HTTP_LOYALTY_LOOKUP_WAITS;
     ctx->timer.handler = ngx_http_loyalty_lookup_timeout;
@@ -576,6 +583,12 @@ ngx_http_loyalty_lookup_resume(ngx_http_loyalty_lookup_ctx_t *ctx)
 
     r->read_event_handler = ngx_http_block_reading;
     r->write_event_handler = ngx_http_core_run_phases;
+
+    /* what has come, or ended, is for what serves the request */
+
+    if (r->http_version < NGX_HTTP_VERSION_20 && c->read->ready) {
+        ngx_post_event(c->read, &ngx_posted_events);
+    }
 
     ngx_http_core_run_phases(r);
     ngx_http_run_posted_requests(c);
