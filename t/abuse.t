@@ -151,6 +151,19 @@ is(statuses(map { me($_) } 'a' .. 'h'), '200:5 429:3',
 $t->stop;
 
 
+# ---- what is refused is not counted ----
+
+$t = shop('%%REDIS%%', 'rate=50r/s' => 'rate=1r/m', 'burst=100' => 'burst=9');
+$t->start;
+
+is(statuses(map { $t->get('/loyalty/me', headers => {
+    Authorization => "Bearer $token{a}$_" }) } 1 .. 30), '401:6 429:24',
+   'too many bad tokens');
+is(statuses(me('a', 6)), '200:4 429:2',
+   'those that were refused are not counted by the address');
+$t->stop;
+
+
 # ---- failed authentications ----
 
 $t = shop('%%REDIS%%');
@@ -234,7 +247,9 @@ $t->stop;
 
 # ---- at once ----
 
-$t = shop('%%TESTDIR%%/fake.sock');
+$t = shop('%%TESTDIR%%/fake.sock',
+          'zone=member:10m   rate=10r/s' => 'zone=member:10m rate=1r/m',
+          'zone=member  burst=20' => 'zone=member burst=9');
 my $fake = Loyalty::FakeRedis->new($t, [
     [ qr/^GET .*m:1:a/, PAUSE => 0.3, FORWARD => 1, times => 1 ] ]);
 $t->start;
@@ -243,6 +258,8 @@ $t->start;
     headers => { Authorization => "Bearer $token{$_}" }] } ('a') x 8, 'b');
 is(statuses(@r[0 .. 7]), '200:4 429:4', 'a member who asks at the same time');
 is($r[8]->status, 200, 'another one');
+is(statuses(me('a', 4)), '200:2 429:2',
+   'those that limit_conn refused are counted by limit_req');
 
 
 # ---- nginx -t ----
