@@ -15,9 +15,17 @@
 -- The receiver sees each change at least once and in its member's order; the
 -- id in it (partition, stream id) is the same whenever it comes, and makes it
 -- exactly once.  A change is acknowledged when the receiver answered 2xx, so
--- that nothing is lost when nginx or the receiver goes down.
+-- that nothing is lost when nginx or the receiver goes down.  One that it does
+-- not take holds up those behind it, of one in 64 members; the error log says
+-- which.  A feed that is longer than feed_max forgets what nobody has taken.
 --
--- The feed says which record of which member: docs/internals.md.
+-- One nginx delivers for a group: two would do so twice, and not in order.
+--
+-- The feed says which record of which member (docs/internals.md); "GET
+-- members/ID/history?cursor=SEQ+1&limit=1" of the admin API has the record.
+--
+-- redis = { host, port, or unix; user, password, db }.  With access lists the
+-- user needs ~{PROGRAM:* +xgroup +xreadgroup +xack +getrange +select.
 --
 
 local bit = require 'bit'
@@ -87,41 +95,54 @@ local function connect(options)
         ok, err = red:connect(options.host, options.port or 6379)
     end
 
+    if ok and options.password then
+        ok, err = red:auth(options.user or 'default', options.password)
+    end
+
+    if ok and options.db then
+        ok, err = red:select(options.db)
+    end
+
     return ok and red, err
 end
 
 
--- one change to the receiver; true when it took it
+-- one change to the receiver: true, or false and why it did not take it
 
 local function deliver(options, change)
     local body = cjson.encode(change)
     local client = loyalty.new(options.to)
-    local status = client:request('POST', options.to.path or '/', body, {
+    local status, err = client:request('POST', options.to.path or '/', body, {
         ['Loyalty-Signature'] = loyalty.sign(options.secret, body),
         ['Idempotency-Key'] = change.id })
 
-    return status and status >= 200 and status < 300
+    if status and status >= 200 and status < 300 then
+        return true
+    end
+
+    return false, change.id .. ' is not taken: ' .. (status or err)
 end
 
 
--- the member that an alias stands for; nil when it was erased
+-- The member that an alias stands for; false when it was erased; nil and why
+-- when Redis does not say.
 
 local function member_of(red, tag, alias)
     local start = tonumber(alias)
 
     if not start then
-        return nil
+        return false
     end
 
-    local text = red:getrange(tag .. ':al', start, start + 128)
+    local text, err = red:getrange(tag .. ':al', start, start + 128)
 
-    if not text or text == '' then
-        return nil
+    if not text then
+        return nil, err
     end
 
-    local id = text:sub(2, 1 + text:byte(1))
+    local id = text ~= '' and text:sub(2, 1 + text:byte(1))
 
-    return id:byte(1) ~= 0 and id or nil
+    return id and id:byte(1) ~= 0 and id
 end
 
 
@@ -132,79 +153,127 @@ local function run_line(red, options, p, tag, line)
         fields[line[2][i]] = line[2][i + 1]
     end
 
+    local member, err = member_of(red, tag, fields.m)
+
+    if member == nil then
+        return nil, err
+    end
+
     return deliver(options, {
         id = p .. '-' .. line[1], program = options.program,
-        member = member_of(red, tag, fields.m),
+        member = member or nil,
         seq = tonumber(fields.s), what = fields.w })
 end
 
 
+-- True; false and why, when the receiver does not take one of them; nil and
+-- why, when Redis fails, or the worker ends: the next one delivers.
+
 local function run_lines(red, options, p, tag, lines)
     for _, line in ipairs(lines) do
+
+        if ngx.worker.exiting() then
+            return nil, 'the worker ends'
+        end
 
         -- one that was read, and trimmed before the receiver took it
         if type(line[2]) ~= 'table' then
             ngx.log(ngx.ERR, 'courier: the change ', p, '-', line[1],
                     ' is lost, a larger feed_max would have kept it')
 
-        elseif not run_line(red, options, p, tag, line) then
-            return false
+        else
+            local taken, why = run_line(red, options, p, tag, line)
+
+            if not taken then
+                return taken, why
+            end
         end
 
-        red:xack(tag .. ':feed', options.group, line[1])
+        local done, err = red:xack(tag .. ':feed', options.group, line[1])
+
+        if not done then
+            return nil, err
+        end
     end
 
     return true
 end
 
 
--- What this group has not seen; first what was read and not delivered, by us
--- or by one that died.
+-- first what was read and not delivered, by us or by one that died
+
+local function run_partition(red, options, p)
+    local tag = _M.tag(options.program, p)
+    local key = tag .. ':feed'
+
+    -- an error of Redis, as "the group exists", is false; nil is worse
+    local made, err = red:xgroup('CREATE', key, options.group, '0', 'MKSTREAM')
+
+    if made == nil then
+        return nil, err
+    end
+
+    for _, from in ipairs { '0', '>' } do
+        local lines, taken
+
+        lines, err = red:xreadgroup('GROUP', options.group, CONSUMER, 'COUNT',
+                                    BATCH, 'STREAMS', key, from)
+
+        if not lines then
+            return nil, err
+        end
+
+        if type(lines) == 'table' then
+            taken, err = run_lines(red, options, p, tag, lines[1][2])
+
+            if not taken then
+                return taken, err
+            end
+        end
+    end
+
+    return true
+end
+
+
+-- What this group has not seen.  Nil and why, when something went wrong.
 
 function _M.run(options)
     local red, err = connect(options.redis)
+    local taken, why, refused
 
     if not red then
         return nil, err
     end
 
     for p = 0, PARTITIONS - 1 do
-        local tag = _M.tag(options.program, p)
-        local key = tag .. ':feed'
+        taken, why = run_partition(red, options, p)
 
-        -- an error of Redis, as "the group exists", is false; nil is worse
-        local made, why = red:xgroup('CREATE', key, options.group, '0',
-                                     'MKSTREAM')
-
-        if made == nil then
+        if taken == nil then
             return nil, why
         end
 
-        for _, from in ipairs { '0', '>' } do
-            local lines
-            lines, why = red:xreadgroup('GROUP', options.group, CONSUMER,
-                                        'COUNT', BATCH, 'STREAMS', key, from)
-
-            if lines == nil then
-                return nil, why
-            end
-
-            if type(lines) == 'table'
-               and not run_lines(red, options, p, tag, lines[1][2])
-            then
-                break
-            end
-        end
+        refused = refused or why
     end
 
     red:set_keepalive(60000, 4)
 
-    return true
+    return not refused, refused
 end
 
 
 function _M.start(options)
-    local function again(premature)
+    local again
+
+    local function wait(seconds)
+        local ok, err = ngx.timer.at(seconds, again)
+
+        if not ok and not ngx.worker.exiting() then
+            ngx.log(ngx.ERR, 'courier: ends: ', err)
+        end
+    end
+
+    function again(premature)
         if premature then
             return
         end
@@ -212,14 +281,14 @@ function _M.start(options)
         -- whatever it was, the next round comes
         local sound, ok, err = pcall(_M.run, options)
 
-        if not sound or not ok then
+        if not (sound and ok) and not ngx.worker.exiting() then
             ngx.log(ngx.ERR, 'courier: ', sound and err or ok)
         end
 
-        ngx.timer.at(options.every or 1, again)
+        wait(options.every or 1)
     end
 
-    ngx.timer.at(0, again)
+    wait(0)
 end
 
 
