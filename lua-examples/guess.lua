@@ -1,10 +1,15 @@
 --
 -- A game of one's own on top of the APIs: guess a number from 1 to 10 once a
--- day, for points.
+-- day, for points: POST /guess?number=7.
+--
+--     env GUESS_SECRET;               # in the first lines of nginx.conf
 --
 --     location = /guess {
+--         loyalty_jwt    jwks_file=login.jwks;
+--         loyalty_member $loyalty_jwt_sub;
 --         content_by_lua_block {
 --             require('guess').run { host = '127.0.0.1', port = 8080,
+--                                    member = ngx.var.loyalty_member,
 --                                    secret = os.getenv('GUESS_SECRET') }
 --         }
 --     }
@@ -40,12 +45,25 @@ end
 
 
 function _M.run(options)
-    local args = ngx.req.get_uri_args()
-    local member = ngx.var.http_x_member
-    local guess = tonumber(args.number)
+    local member = options.member
+    local guess = tonumber(ngx.req.get_uri_args().number)
 
-    if not member or not guess then
-        return answer(400, { error = 'a member and a number expected' })
+    -- nginx passes no environment on unless "env" says so
+    assert(options.secret, 'the game needs a secret')
+
+    -- a link that somebody follows, or a browser before anybody does, is not
+    -- a guess
+    if ngx.req.get_method() ~= 'POST' then
+        ngx.header['Allow'] = 'POST'
+        return answer(405, { error = 'POST expected' })
+    end
+
+    if not member or member == '' then
+        return answer(401, { error = 'nobody is signed in' })
+    end
+
+    if not guess then
+        return answer(400, { error = 'a number expected' })
     end
 
     local day = math.floor(ngx.time() / 86400)
@@ -66,7 +84,8 @@ function _M.run(options)
         return answer(409, { error = 'you have guessed today' })
     end
 
-    return answer(503, { error = problem.code })
+    -- the same guess, sent again, counts once
+    return answer(503, { error = problem.code, again = problem.again })
 end
 
 

@@ -1,6 +1,6 @@
 --
--- A page that knows its reader: greets by tier and says what is missing to
--- the next reward.
+-- A page that knows its reader: greets by tier, and says how many points there
+-- are.
 --
 --     location / {
 --         loyalty_lookup shop member=$cookie_member;
@@ -12,8 +12,11 @@
 --     }
 --
 -- The lookup has run before the backend is asked; here are only its variables.
--- Where it did not come in time the page stays as the backend made it.  The
--- place is marked in the page: <!-- loyalty -->
+-- Where it did not come in time the page says nothing.  The place is marked in
+-- the page: <!-- loyalty -->
+--
+-- $cookie_member stands for whatever says who is signed in; a cookie that the
+-- client can choose is no identity.  conf/shop.conf asks the shop.
 --
 
 local _M = {}
@@ -77,13 +80,12 @@ function _M.body()
     end
 
     local text = ''
-
     local status = ngx.var.loyalty_status
+    local points = ngx.var.loyalty_balance_points    -- the wallet "points"
 
     -- asked just now, or known from a loyalty_lookup_cache
-    if status == 'ok' or status == 'hit' then
-        text = _M.greeting(ngx.var.loyalty_tier,
-                           ngx.var.loyalty_balance_points)
+    if points and (status == 'ok' or status == 'hit') then
+        text = _M.greeting(ngx.var.loyalty_tier, points)
     end
 
     local from, to = ctx.page:find(MARK, 1, true)

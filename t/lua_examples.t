@@ -31,7 +31,8 @@ my $t = Loyalty::Test->new(
                . 'load_module %%MODULE%%;',
     files => { 'page.html' => "<p>Hello</p>\n<!-- loyalty -->\n",
                'page.txt' => "<!-- loyalty -->\n",
-               secret => 'main:' . '5a' x 32 . "\n" },
+               secret => 'main:' . '5a' x 32 . "\n",
+               keys => "# servers\nold:" . '0b' x 32 . "\n" },
     program => <<"END",
 wallet points;
 tier bronze 0;  tier gold 100;
@@ -76,11 +77,20 @@ END
         }
 
         location = /guess {
+            loyalty_member $http_x_member;
             content_by_lua_block {
                 require('guess').run { host = '127.0.0.1', port = %%PORT%%,
+                                       member = ngx.var.loyalty_member,
                                        secret = 'guess' }
             }
         }
+
+        location /signed/ {
+            loyalty_event_api shop;
+            loyalty_signature key_file=%%TESTDIR%%/keys;
+        }
+
+        location /busy/ { return 429; }
 
         location /pages/ {
             alias %%TESTDIR%%/;
@@ -136,8 +146,28 @@ END
                 reply, problem = client:redeem('ada', 'mug', 'k9')
                 ngx.say(problem and problem.code)
                 ngx.say(client:me('ada').member)
-                reply, problem = client:me('ada\r\nX-Member: eve')
-                ngx.say(problem and problem.detail)
+                for _, member in ipairs { 'ada\r\nX-Member: eve', ' ada',
+                                          'ada ' } do
+                    reply, problem = client:me(member)
+                    ngx.say(problem and problem.detail)
+                end
+                reply, problem = client:event { id = 'n', amount = 0 / 0 }
+                ngx.say(problem and problem.code, ' ', problem.again)
+
+                local more = { port = %%PORT%%, events = '/signed',
+                               key = ('0b'):rep(32) }
+                local event = { id = 's', member = 'sid', type = 'review' }
+                reply, problem = require('resty.loyalty').new(more):event(event)
+                ngx.say(reply and reply.id or problem.code)
+                more.key = nil
+                reply, problem = require('resty.loyalty').new(more):event(event)
+                ngx.say(reply and reply.id or problem.code)
+                more.events = '/busy'
+                reply, problem = require('resty.loyalty').new(more):event(event)
+                ngx.say(problem.status, ' ', problem.again)
+                more.port = 1
+                reply, problem = require('resty.loyalty').new(more):event(event)
+                ngx.say(problem.code, ' ', problem.again)
             }
         }
 END
@@ -167,8 +197,21 @@ is_deeply(checkout(1, '120.00')->json,
 is(checkout(1, '120.00')->json->{points}, 120, 'and told again when repeated');
 is($t->me('ada')->json->{wallets}{points}{balance}, 120, 'credited once');
 is(checkout(2, 'much')->status, 200, 'an order that cannot be credited');
-ok($t->wait_log(qr/order 2 is not credited: invalid_field/), 'is logged');
-is($t->post('/checkout', {})->status, 400, 'no order');
+ok($t->wait_log(qr/order-2 is not credited: invalid_field .*"amount":"much"/),
+   'is logged');
+
+for my $order ('', '{}', '5', '"x"', '[1]', '{"number":{},"customer":"a",
+    "total":"1.00"}', '{"number":1,"customer":null,"total":"1.00"}',
+    '{"number":1,"customer":"a","total":1.5}',
+    '{"number":1e300,"customer":"a","total":"1.00"}')
+{
+    is($t->post('/checkout', $order)->status, 400, "no order: $order");
+}
+
+# numbers that Lua would write alike
+is(checkout($_, '1.00', 'num')->status, 200, "order $_")
+    for 123456789012345, 123456789012346;
+is($t->me('num')->json->{wallets}{points}{balance}, 2, 'are two orders');
 
 # ---- a page ----
 
@@ -254,12 +297,21 @@ is(play('eric', $app, 'p1')->status, 200, 'others play');
 
 my %won;
 
+sub guess {
+    my ($member, $number, $method) = @_;
+    return $t->request($method // 'POST', "/guess?number=$number", undef,
+                       headers => { 'X-Member' => $member });
+}
+
+is(guess('p1', 1, 'GET')->status, 405, 'a link is no guess');
+is(guess('', 1)->status, 401, 'nobody guesses');
+is(guess('p1', 'x')->status, 400, 'nothing is guessed');
+
 for my $n (1 .. 10) {
-    $won{$n} = $t->get("/guess?number=$n",
-                       headers => { 'X-Member' => "p$n" })->json;
-    my $again = $t->get('/guess?number=' . ($n % 10 + 1),
-                        headers => { 'X-Member' => "p$n" });
-    is($again->status, 409, "player $n guesses once") if $n < 3;
+    $won{$n} = guess("p$n", $n)->json;
+    is_deeply(guess("p$n", $n)->json, $won{$n}, 'the same guess once more');
+    is(guess("p$n", $n % 10 + 1)->status, 409, "player $n guesses once")
+        if $n < 3;
 }
 
 for my $n (1 .. 10) {
@@ -267,15 +319,17 @@ for my $n (1 .. 10) {
 }
 
 my @winners = grep {
-    $t->get("/guess?number=$_", headers => { 'X-Member' => 'solo' . $_ })
-      ->json->{won} } 1 .. 10;
+    guess("solo$_", $_)->json->{won} } 1 .. 10;
 cmp_ok(scalar @winners, '<', 10, 'not everybody wins');
 
 # ---- the client ----
 
 is($t->get('/client')->body,
    "0\n409 over_reversal\ninsufficient_balance\nada\n"
-   . "X-Member has a control character\n",
+   . "X-Member has a control character\n"
+   . "X-Member begins or ends with a blank\n" x 2
+   . "not_sent false\ns\ninvalid_signature\n429 true\n"
+   . "unreachable true\n",
    'reversals, redemptions, the account')
     or diag($t->log);
 
@@ -344,9 +398,16 @@ $t->redis_kill;
 my $order = checkout(8, '5.00', 'yan')->json;
 is($order->{points_follow}, JSON::PP::true, 'an order while Redis is away');
 $t->redis_start;
-$t->allow(qr/courier|redis|order|connect/i) if $t->can('allow');
 ok($t->wait_for(sub {
     (($t->me('yan')->json // {})->{wallets}{points}{balance} // 0) == 5 }),
    'is credited when it is back');
+
+# whose worker ends before Redis is back
+$t->redis_kill;
+is(checkout(9, '6.00', 'yan')->json->{points_follow}, JSON::PP::true,
+   'another one');
+ok($t->reload(wait => 1), 'a reload');
+ok($t->wait_log(qr/order-9 is not credited: un\w+ .*"amount":"6.00"/),
+   'it is not forgotten silently');
 
 done_testing();

@@ -10,15 +10,18 @@
 --
 -- reply is the JSON as a table; problem is nil, or a table with status, code
 -- and detail, as docs/api.md lists them.  Where nothing came back, code is
--- "unreachable" and again is true: sent again with the same id or key, the
--- request counts once.
+-- "unreachable".  As long as again is true the request may be sent again: with
+-- the same id or key it counts once.  What no request can be made of is
+-- "not_sent".
 --
 -- options of new():
 --     host, port, or unix = 'unix:/path'
+--     name      the server_name, where it is not the host
 --     events    the event API's location, '/loyalty-in' by default
 --     members   the member API's, '/loyalty'
 --     header    the header that tells loyalty_member who asks, 'X-Member'
---     key       { id = ..., secret = <bytes> }: events are signed with it
+--     key       events are signed with it: hexadecimal digits, as they stand
+--               behind the id in the file of loyalty_signature
 --     timeout   ms, 1000 by default
 --
 
@@ -61,6 +64,13 @@ local function hex(bytes)
 end
 
 
+local function bytes(digits)
+    return (digits:gsub('%x%x', function(c)
+        return string.char(tonumber(c, 16))
+    end))
+end
+
+
 -- the value of the header Loyalty-Signature for a body
 
 function _M.sign(secret, body, now)
@@ -83,18 +93,19 @@ function _M.new(options)
     return setmetatable({
         host = options.unix or options.host or '127.0.0.1',
         port = not options.unix and (options.port or 80) or nil,
+        name = options.name or options.host or 'localhost',
         events = options.events or '/loyalty-in',
         members = options.members or '/loyalty',
         header = options.header or 'X-Member',
-        key = options.key,
+        key = options.key and bytes(options.key),
         timeout = options.timeout or 1000
     }, mt)
 end
 
 
-local function unreachable(why, again)
-    return nil, { status = 0, code = 'unreachable', detail = why,
-                  again = again }
+local function unanswered(why, again)
+    return nil, { status = 0, code = again and 'unreachable' or 'not_sent',
+                  detail = why, again = again }
 end
 
 
@@ -175,23 +186,58 @@ local function read_body(sock, status, head)
 end
 
 
--- Sends a request; a table is sent as JSON.  Returns status, the JSON of the
--- response, and its headers; or nil and why.
+-- a request as it is sent, or nil and why it cannot be
 
-function _M:request(method, path, body, headers)
+local function format(self, method, path, body, headers)
+    local text, err = body or '', nil
 
-    -- a member with a line feed in it would begin a header of its own
-    for name, value in pairs(headers or {}) do
-        if tostring(value):find('%c') then
-            return nil, name .. ' has a control character', false
-        end
+    if type(body) == 'table' then
+        text, err = cjson.encode(body)
     end
 
+    if not text then
+        return nil, err
+    end
+
+    local out = { method, ' ', path, ' HTTP/1.1\r\nHost: ', self.name, '\r\n' }
+
+    if text ~= '' then
+        out[#out + 1] = 'Content-Type: application/json\r\n'
+    end
+
+    if self.key and path:sub(1, #self.events) == self.events then
+        out[#out + 1] = 'Loyalty-Signature: '
+                        .. _M.sign(self.key, text) .. '\r\n'
+    end
+
+    for name, value in pairs(headers or {}) do
+        value = tostring(value)
+
+        -- a member with a line feed in it would begin a header of its own, and
+        -- one with a blank at its end arrive without it, as somebody else
+        if value:find('%c') then
+            return nil, name .. ' has a control character'
+        elseif value:find('^ ') or value:find(' $') then
+            return nil, name .. ' begins or ends with a blank'
+        end
+
+        out[#out + 1] = name .. ': ' .. value .. '\r\n'
+    end
+
+    out[#out + 1] = 'Content-Length: ' .. #text .. '\r\n\r\n' .. text
+
+    return out
+end
+
+
+-- Status, body and headers of the response; or nil, why, and whether it was a
+-- kept connection that turned out to be closed.
+
+local function exchange(self, out)
     local sock = ngx.socket.tcp()
+    local ok, err
 
     sock:settimeout(self.timeout)
-
-    local ok, err
 
     if self.port then
         ok, err = sock:connect(self.host, self.port)
@@ -200,43 +246,27 @@ function _M:request(method, path, body, headers)
     end
 
     if not ok then
-        return nil, err, false
+        return nil, err
     end
 
-    local text = type(body) == 'table' and cjson.encode(body) or body or ''
-    local out = { method, ' ', path, ' HTTP/1.1\r\nHost: loyalty\r\n' }
-
-    if text ~= '' then
-        out[#out + 1] = 'Content-Type: application/json\r\n'
-    end
-
-    if self.key and path:sub(1, #self.events) == self.events then
-        out[#out + 1] = 'Loyalty-Signature: '
-                        .. _M.sign(self.key.secret, text) .. '\r\n'
-    end
-
-    for name, value in pairs(headers or {}) do
-        out[#out + 1] = name .. ': ' .. tostring(value) .. '\r\n'
-    end
-
-    out[#out + 1] = 'Content-Length: ' .. #text .. '\r\n\r\n' .. text
+    local kept = sock:getreusedtimes() > 0
+    local status, head
 
     ok, err = sock:send(out)
 
-    if not ok then
-        return nil, err, true
+    if ok then
+        status, head = read_head(sock)
+        err = head
     end
 
-    local status, head = read_head(sock)
-
     if not status then
-        return nil, head, true
+        return nil, err, kept and err ~= 'timeout'
     end
 
     local reply, last = read_body(sock, status, head)
 
     if not reply then
-        return nil, 'the response is cut off', true
+        return nil, 'the response is cut off'
     end
 
     if last or (head.connection or ''):lower() == 'close' then
@@ -245,15 +275,43 @@ function _M:request(method, path, body, headers)
         sock:setkeepalive(IDLE, KEPT)
     end
 
+    return status, reply, head
+end
+
+
+-- Sends a request; a table is sent as JSON.  Returns status, the JSON of the
+-- response, and its headers; or nil, why, and whether it can be sent again.
+
+function _M:request(method, path, body, headers)
+    local out, err = format(self, method, path, body, headers)
+
+    if not out then
+        return nil, err, false
+    end
+
+    local status, reply, head
+
+    repeat
+        status, reply, head = exchange(self, out)
+    until status or not head
+
+    if not status then
+        return nil, reply, true
+    end
+
     return status, cjson.decode(reply), head
 end
+
+
+-- nothing was done, or what was done counts once
+local AGAIN = { [429] = true, [502] = true, [503] = true, [504] = true }
 
 
 function _M:call(method, path, body, headers)
     local status, reply, extra = self:request(method, path, body, headers)
 
     if not status then
-        return unreachable(reply, extra)
+        return unanswered(reply, extra)
     end
 
     if status == 200 and reply then
@@ -263,7 +321,7 @@ function _M:call(method, path, body, headers)
     return nil, { status = status, code = reply and reply.code or 'unknown',
                   detail = reply and reply.detail,
                   retry_after = reply and reply.retry_after,
-                  again = status == 503 or status == 504 }
+                  again = AGAIN[status] or false }
 end
 
 
