@@ -528,36 +528,21 @@ local function game(keys, name, value)
 end
 
 
-local function function_of(name, f, flags)
-    redis.register_function {
-        function_name = name .. '_@H@', flags = flags or {},
-
-        callback = function(keys, args)
-            if not call then
-                bind()
-            end
-
-            return f(keys, unpack_all(args[1]))
-        end
-    }
-end
-
-
-function_of('campaign', campaign)
-function_of('register', register)
-function_of('stamped', stamped)
-function_of('over', over)
-function_of('reveal', reveal)
-function_of('tree', tree, { 'no-writes' })
-function_of('head', head)
-function_of('used', used)
-function_of('lengths', lengths, { 'no-writes' })
-function_of('evidence', evidence)
-function_of('publish', appended)
-function_of('line', line)
-function_of('pause', pause)
-function_of('piece', piece, { 'no-writes' })
-function_of('fields', fields, { 'no-writes' })
-function_of('lease', lease)
-function_of('games', games, { 'no-writes' })
-function_of('game', game)
+act('campaign', campaign)
+act('register', register)
+act('stamped', stamped)
+act('over', over)
+act('reveal', reveal)
+act('tree', tree, { 'no-writes' })
+act('head', head)
+act('used', used)
+act('lengths', lengths, { 'no-writes' })
+act('evidence', evidence)
+act('publish', appended)
+act('line', line)
+act('pause', pause)
+act('piece', piece, { 'no-writes' })
+act('fields', fields, { 'no-writes' })
+act('lease', lease)
+act('games', games, { 'no-writes' })
+act('game', game)

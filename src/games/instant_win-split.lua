@@ -207,6 +207,6 @@ local function play_settle(keys, now, needle, rest, member, constants, blob,
 end
 
 
-act('play_reserve_@H@', play_reserve)
-act('play_draw_@H@', play_draw)
-act('play_settle_@H@', play_settle)
+act('play_reserve', play_reserve)
+act('play_draw', play_draw)
+act('play_settle', play_settle)

@@ -798,13 +798,7 @@ local function play(keys, t, needle, rest, member, constants, blob,
 end
 
 
-redis.register_function('play_@H@', function(keys, args)
-    if not call then
-        bind()
-    end
-
-    return play(keys, unpack_all(args[1]))
-end)
+act('play', play)
 
 
 -- moments_@H@    the times of units in epochs that are over
@@ -812,12 +806,7 @@ end)
 --     input:  the last of these epochs, docs/internals.md's bytes
 --     output: "N", or "D": it is known for this epoch or a later one
 
-redis.register_function('moments_@H@', function(keys, args)
-    if not call then
-        bind()
-    end
-
-    local e, bytes = unpack_all(args[1])
+act('moments', function(keys, e, bytes)
     local known = call('GETRANGE', keys[1], 0, 3)
 
     if #known == 4 and sunpack('>I4', known) >= e then

@@ -133,10 +133,4 @@ local function redeem(keys, now, needle, rest, member, constants, blob,
 end
 
 
-redis.register_function('redeem_@H@', function(keys, args)
-    if not call then
-        bind()
-    end
-
-    return redeem(keys, unpack_all(args[1]))
-end)
+act('redeem', redeem)

@@ -373,26 +373,11 @@ local function sweepstakes(keys, person)
 end
 
 
-local function function_of(name, f, flags)
-    redis.register_function {
-        function_name = name .. '_@H@', flags = flags or {},
-
-        callback = function(keys, args)
-            if not call then
-                bind()
-            end
-
-            return f(keys, unpack_all(args[1]))
-        end
-    }
-end
-
-
-function_of('closing', closing)
-function_of('slice', slice, { 'no-writes' })
-function_of('covered', covered)
-function_of('closed', closed)
-function_of('owners', owners, { 'no-writes' })
-function_of('waiting', waiting)
-function_of('drawn', drawn)
-function_of('sweepstakes', sweepstakes, { 'no-writes' })
+act('closing', closing)
+act('slice', slice, { 'no-writes' })
+act('covered', covered)
+act('closed', closed)
+act('owners', owners, { 'no-writes' })
+act('waiting', waiting)
+act('drawn', drawn)
+act('sweepstakes', sweepstakes, { 'no-writes' })

@@ -152,6 +152,6 @@ local function enter_settle(keys, now, needle, rest, member, constants, h, t,
 end
 
 
-act('enter_reserve_@H@', enter_reserve)
-act('enter_draw_@H@', enter_draw)
-act('enter_settle_@H@', enter_settle)
+act('enter_reserve', enter_reserve)
+act('enter_draw', enter_draw)
+act('enter_settle', enter_settle)

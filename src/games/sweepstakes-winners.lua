@@ -236,9 +236,9 @@ local function winners(keys, position, person)
 end
 
 
-function_of('claim', claim)
-function_of('disqualify', disqualify)
-function_of('again', again)
-function_of('fresh', fresh)
-function_of('unclaimed', unclaimed, { 'no-writes' })
-function_of('winners', winners, { 'no-writes' })
+act('claim', claim)
+act('disqualify', disqualify)
+act('again', again)
+act('fresh', fresh)
+act('unclaimed', unclaimed, { 'no-writes' })
+act('winners', winners, { 'no-writes' })

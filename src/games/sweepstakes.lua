@@ -389,10 +389,4 @@ local function ask(keys, now, needle, rest, member, constants, t, n, method,
 end
 
 
-redis.register_function('enter_@H@', function(keys, args)
-    if not call then
-        bind()
-    end
-
-    return ask(keys, unpack_all(args[1]))
-end)
+act('enter', ask)

@@ -149,9 +149,9 @@ local function store(keys, name)
 end
 
 
-act('adjust_@H@', adjust)
-act('grant_@H@', grant_award)
-act('erase_@H@', erase)
-act('note_@H@', note_change)
-act('once_@H@', once)
-act('store_@H@', store)
+act('adjust', adjust)
+act('grant', grant_award)
+act('erase', erase)
+act('note', note_change)
+act('once', once)
+act('store', store)

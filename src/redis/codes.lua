@@ -37,12 +37,8 @@ local function code_of(c, key)
 end
 
 
-redis.register_function('import_@H@', function(keys, args)
-    if not call then
-        bind()
-    end
-
-    local codes = { unpack_all(args[1]) }
+act('import', function(keys, ...)
+    local codes = { ... }
     local new = {}
 
     for i = 1, #codes do
@@ -63,25 +59,17 @@ redis.register_function('import_@H@', function(keys, args)
 end)
 
 
-redis.register_function {
-    function_name = 'left_@H@', flags = { 'no-writes' },
-    callback = function(keys, args)
-        if not call then
-            bind()
-        end
+act('left', function(keys, pools)
+    local out = {}
 
-        local pools = unpack_all(args[1])
-        local out = {}
-
-        for i = 1, 2 * pools, 2 do
-            out[i] = fmt('%.0f', call('LLEN', keys[i]))
-            out[i + 1] = fmt('%.0f', call('SCARD', keys[i + 1]))
-        end
-
-        for i = 2 * pools + 1, #keys do
-            out[i] = call('GET', keys[i]) or '0'
-        end
-
-        return out
+    for i = 1, 2 * pools, 2 do
+        out[i] = fmt('%.0f', call('LLEN', keys[i]))
+        out[i + 1] = fmt('%.0f', call('SCARD', keys[i + 1]))
     end
-}
+
+    for i = 2 * pools + 1, #keys do
+        out[i] = call('GET', keys[i]) or '0'
+    end
+
+    return out
+end, { 'no-writes' })

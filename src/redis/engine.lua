@@ -425,23 +425,9 @@ local function decide(keys, now, at, needle, rest, type_hash, type_name,
 end
 
 
-local function event(keys, args)
-    if not call then
-        bind()
-    end
-
-    return decide(keys, unpack_all(args[1]))
-end
-
-
 -- newest first: from the string, then from the overflow
 
-local function history(keys, args)
-    if not call then
-        bind()
-    end
-
-    local before, limit = unpack_all(args[1])
+local function history(keys, before, limit)
     local raw = call('GET', keys[1])
 
     if not raw then
@@ -499,7 +485,5 @@ local function history(keys, args)
 end
 
 
-redis.register_function('event_@H@', event)
-redis.register_function {
-    function_name = 'history_@H@', callback = history, flags = { 'no-writes' }
-}
+act('event', decide)
+act('history', history, { 'no-writes' })

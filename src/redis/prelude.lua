@@ -36,6 +36,23 @@ local function bind()
 end
 
 
+-- registers f(keys, ...) as NAME_H, the values of ARG behind the keys
+
+local function act(name, f, flags)
+    redis.register_function {
+        function_name = name .. '_@H@', flags = flags or {},
+
+        callback = function(keys, args)
+            if not call then
+                bind()
+            end
+
+            return f(keys, unpack_all(args[1]))
+        end
+    }
+end
+
+
 -- apply[kind of rule](c, rule, args, i): one rule on one event; returns the
 --     index behind the rule's dynamic arguments
 -- undo[kind of entry](c, body, i, left): takes back what an entry stands

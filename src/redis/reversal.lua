@@ -305,13 +305,4 @@ local function reverse_event(keys, now, needle, rest, of, amount, items,
 end
 
 
-local function reverse(keys, args)
-    if not call then
-        bind()
-    end
-
-    return reverse_event(keys, unpack_all(args[1]))
-end
-
-
-redis.register_function('reverse_@H@', reverse)
+act('reverse', reverse_event)

@@ -92,21 +92,7 @@ local function decided(key, t, id, what)
 end
 
 
-local function act(name, f, flags)
-    redis.register_function {
-        function_name = name, flags = flags or {},
-        callback = function(keys, args)
-            if not call then
-                bind()
-            end
-
-            return f(keys, unpack_all(args[1]))
-        end
-    }
-end
-
-
-act('open_@H@', function(keys, constants, h, member)
+act('open', function(keys, constants, h, member)
     local raw = call('GET', keys[1])
     local c = begin(0, constants, raw)
     local slot = c.slot_index[h]
@@ -120,11 +106,11 @@ act('open_@H@', function(keys, constants, h, member)
 
     return 'G'
 end)
-act('pending_@H@', function(keys, before, most)
+act('pending', function(keys, before, most)
     return call('ZRANGEBYSCORE', keys[1], '-inf',
                 '(' .. fmt('%.0f', before), 'LIMIT', 0, fmt('%.0f', most))
 end, { 'no-writes' })
-act('forget_@H@', function(keys, before)
+act('forget', function(keys, before)
     return fmt('%.0f', call('ZREMRANGEBYSCORE', keys[1], '-inf',
                             '(' .. fmt('%.0f', before)))
 end)
