@@ -48,18 +48,11 @@ local function play_reserve(keys, t, needle, rest, member, constants, blob,
 
     local other = shut(rule, t) or bar ~= '' and 'E' .. bar
 
-    if not other and period_past(st, rule[LIMITS], periods) then
-        other = 'Rt' .. fmt('%.0f', clock())
-    end
-
-    if not other and st[PLAYED] == 0 and was_erased(keys[6], person) then
-        other = 'Enot_eligible'
-    end
-
     local wallet, points, plays
 
     if not other then
-        other, wallet, points, plays = reserve(c, rule, st, periods)
+        other, wallet, points, plays = reserve(c, rule, st, periods, keys[6],
+                                               person)
     end
 
     return other or reserve_for(c, keys, slot, wallet, points,
@@ -146,23 +139,13 @@ local function drawn_again(record, code)
 end
 
 
--- "G": it is none of what is open
-
 local function settled(c, keys, needle, rest, rule, t, record, code, periods,
                        targets, unpaid)
-    local slot = c.slot_index[rule[2]]
-    local wallet, points, reservation
+    local slot, wallet, points, reservation = settle_of(c, keys, rule[2],
+                                                        needle, t, record)
 
-    if slot then
-        wallet, points, reservation = settle_of(c, slot, needle, t)
-    end
-
-    if not wallet then
-        return 'G'
-    end
-
-    if record == '' then
-        return give_up(c, keys)
+    if not slot then
+        return wallet
     end
 
     if targets then
@@ -199,11 +182,7 @@ local function play_settle(keys, now, needle, rest, member, constants, blob,
         end
     end
 
-    if byte(reply) == 78 then                       -- "N"
-        call('ZREM', keys[5], member)
-    end
-
-    return reply
+    return ended(keys, member, reply)
 end
 
 

@@ -377,10 +377,17 @@ end
 
 
 -- Whether the member may play, and the price: what to answer instead, or nil
--- and wallet, points, plays.  Awarded plays go first.
+-- and wallet, points, plays.  Awarded plays go first.  gone is the key of who
+-- was erased.
 
-local function reserve(c, rule, st, periods)
-    if not eligible(c, rule[ELIGIBLE]) then
+local function reserve(c, rule, st, periods, gone, person)
+    if period_past(st, rule[LIMITS], periods) then
+        return 'Rt' .. fmt('%.0f', clock())
+    end
+
+    if st[PLAYED] == 0 and was_erased(gone, person)
+       or not eligible(c, rule[ELIGIBLE])
+    then
         return 'Enot_eligible'
     end
 
@@ -747,18 +754,11 @@ local function play(keys, t, needle, rest, member, constants, blob,
 
     other = halted(g, rule, t, e, R, degraded)
 
-    if not other and period_past(st, rule[LIMITS], periods) then
-        other = 'Rt' .. fmt('%.0f', clock())
-    end
-
-    if not other and st[PLAYED] == 0 and was_erased(keys[8], person) then
-        other = 'Enot_eligible'
-    end
-
     local wallet, points, plays
 
     if not other then
-        other, wallet, points, plays = reserve(c, rule, st, periods)
+        other, wallet, points, plays = reserve(c, rule, st, periods, keys[8],
+                                               person)
     end
 
     if not other and (pools_empty(g, rule, keys, 9)

@@ -117,19 +117,11 @@ local function enter_settle(keys, now, needle, rest, member, constants, h, t,
         return known
     end
 
-    local slot = c.slot_index[h]
-    local wallet, points, reservation
+    local slot, wallet, points, reservation = settle_of(c, keys, h, needle, t,
+                                                        sold)
 
-    if slot then
-        wallet, points, reservation = settle_of(c, slot, needle, t)
-    end
-
-    if not wallet then
-        return 'G'
-    end
-
-    if sold == '' then
-        return give_up(c, keys)
+    if not slot then
+        return ended(keys, member, wallet)
     end
 
     if points > 0 then
@@ -142,13 +134,7 @@ local function enter_settle(keys, now, needle, rest, member, constants, h, t,
     settle(c, slot, entered(c, slot), seq, first, n, method, salt, id,
            periods)
 
-    local reply = remember(c, keys, needle, rest, slot)
-
-    if byte(reply) == 78 then                       -- "N"
-        call('ZREM', keys[5], member)
-    end
-
-    return reply
+    return ended(keys, member, remember(c, keys, needle, rest, slot))
 end
 
 

@@ -39,35 +39,51 @@ local function reserve_for(c, keys, slot, h, points, reservation)
 end
 
 
--- Whether it is this one that is open: wallet hash and points; or nil.  It is
--- closed then.
+-- The reservation that is settled with what was drawn: the game's slot,
+-- wallet hash, points and the reservation, which is closed then.  Or nil and
+-- the reply: it is not what is open, or '' was drawn, it was refused, and the
+-- price is the member's again.
 
-local function settle_of(c, slot, needle, t)
-    local reservation, h, points = reserved(c, slot)
+local function settle_of(c, keys, h, needle, t, drawn)
+    local slot = c.slot_index[h]
+    local reservation, wallet, points
+
+    if slot then
+        reservation, wallet, points = reserved(c, slot)
+    end
 
     if not reservation then
-        return nil
+        return nil, 'G'
     end
 
     local _, mine, _, at = unpack_limit(reservation, 3, 0)
 
     if mine ~= needle or at ~= t then
-        return nil
+        return nil, 'G'
     end
 
     release(c, slot)
 
-    return h, points, reservation
+    if drawn == '' then
+        save_member(c, keys)
+
+        return nil, 'C'
+    end
+
+    return slot, wallet, points, reservation
 end
 
 
--- it was refused: the price is the member's again
+-- what a settle replies: "N" or "C", and it is off the list
 
-local function give_up(c, keys)
-    save_member(c, keys)
-    call('ZREM', keys[5], c.member)
+local function ended(keys, member, reply)
+    local first = byte(reply)
 
-    return 'C'
+    if first == 78 or first == 67 then
+        call('ZREM', keys[5], member)
+    end
+
+    return reply
 end
 
 
