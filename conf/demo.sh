@@ -142,6 +142,7 @@ start() {
     trap 'exit 0' INT TERM HUP
 
     configuration > "$name.conf"
+    echo "$port" > port
 
     redis
 
@@ -166,16 +167,24 @@ start() {
 
 # the published files of a campaign, into a directory
 fetch() {
-    local dir=$demo/fair/$1 file
+    local dir=$demo/fair/$1 file fair
+
+    # where it was started, whatever is said now
+    fair=http://localhost:$(cat "$demo/port" 2> /dev/null || echo "$port")/fair
+
+    if ! curl -fs "$fair/$1/$2/manifest" > /dev/null; then
+        echo "there is no $fair/$1/$2" >&2
+        exit 1
+    fi
 
     rm -rf "$dir"
     mkdir -p "$dir"
-    curl -fs $url/fair/vkey > "$dir/vkey"
+    curl -fs "$fair/vkey" > "$dir/vkey"
 
     # heads before the log, which may grow in between, and so on
     for file in manifest terms-1 prizes-1 heads close picks log entries dq \
                 timestamps cosignatures beacons reveal evidence; do
-        curl -fs "$url/fair/$1/$2/$file" -o "$dir/$file" || :
+        curl -fs "$fair/$1/$2/$file" -o "$dir/$file" || :
     done
 
     ls "$dir"

@@ -91,6 +91,25 @@ sub page {
 }
 
 
+# the line that is shown, as it is typed elsewhere, and one with a mistake
+sub fetched {
+    my ($output) = @_;
+    my ($line, $cid) = $output =~ /^(conf\/demo.sh fetch raffle (\w+))$/m;
+
+    delete local $ENV{DEMO_PORT};
+
+    my $got = `cd $FindBin::Bin/.. && $line 2>&1`;
+    like($got, qr/^manifest$/m, 'the published files are fetched');
+
+    substr($cid, 0, 4) =~ tr/0-9a-f/1-9a-f0/;
+    $got = `$script fetch raffle $cid 2>&1`;
+    isnt($?, 0, 'another campaign is not there');
+    like($got, qr/^there is no \S+$cid$/, 'which is said');
+
+    return;
+}
+
+
 for my $name (sort keys %shown) {
     local $ENV{DEMO_DIR} = $t->dir . "/$name";
     local $ENV{DEMO_PORT} = ports();
@@ -108,7 +127,10 @@ for my $name (sort keys %shown) {
     is(system("$script start $name > /dev/null 2>&1") >> 8, 1,
        "$name: runs once");
 
-    page("http://127.0.0.1:$ENV{DEMO_PORT}") if $name eq 'demo';
+    if ($name eq 'demo') {
+        page("http://127.0.0.1:$ENV{DEMO_PORT}");
+        fetched($output);
+    }
 
     my @pids = map { $t->read_file("$name/$_.pid") =~ /(\d+)/ }
                qw(nginx redis), $name eq 'shop' ? 'backend' : ();
