@@ -1,7 +1,8 @@
 /*
  * Tokens and keys.  The first byte says what the others are: a token as it
- * comes, whose signature is never right; the header and the claims of one
- * that is signed well; a key set; or PEM.
+ * comes, whose signature is never right, or whose time is over; the header and
+ * the claims of one that is signed well, for nobody or for somebody; a key
+ * set; or PEM.  The keys are one of each kind, those of RFC 7515 and 8037.
  */
 
 #include <jansson.h>
@@ -19,16 +20,37 @@
 
 #define NOW     1790000000
 #define SECRET  "0123456789abcdef0123456789abcdef"
+#define ISSUER  "login"
+#define READER  "shop"
 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static size_t encode(char *dst, const void *p, size_t n);
 static void fuzz_token(const uint8_t *data, size_t size);
-static void fuzz_signed(const uint8_t *data, size_t size);
+static void fuzz_signed(const uint8_t *data, size_t size, int named);
+static void fuzz_named(json_t *claims);
 static void fuzz_keys(const uint8_t *data, size_t size, int pem);
-static loyalty_jwt_e verify(const char *token, size_t n, int64_t now,
+static loyalty_jwt_e verify(const char *token, size_t n, int64_t now, int named,
     json_t **claims);
+
+
+static const char  key_set[] =
+    "{\"keys\":["
+    "{\"kty\":\"oct\",\"k\":\"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY\"},"
+    "{\"kty\":\"EC\",\"crv\":\"P-256\","
+    "\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","
+    "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\"},"
+    "{\"kty\":\"OKP\",\"crv\":\"Ed25519\","
+    "\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"},"
+    "{\"kty\":\"RSA\",\"e\":\"AQAB\",\"n\":\""
+    "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp"
+    "-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOW"
+    "vG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUs"
+    "LA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9k"
+    "G4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2"
+    "PAcDTW9gb54h4FRWyuXpoQ"
+    "\"}]}";
 
 
 static size_t
@@ -56,24 +78,36 @@ encode(char *dst, const void *p, size_t n)
 
 
 static loyalty_jwt_e
-verify(const char *token, size_t n, int64_t now, json_t **claims)
+verify(const char *token, size_t n, int64_t now, int named, json_t **claims)
 {
+    unsigned              line;
     loyalty_jwt_e         status;
-    loyalty_jwks_t        keys;
     loyalty_jwt_rules_t   rules;
+
+    static loyalty_jwks_t  keys;
 
     memset(&rules, 0, sizeof(rules));
     rules.leeway = 10;
 
-    CHECK(loyalty_jwks_secret(&keys, SECRET, 32) == NULL);
+    if (named) {
+        rules.issuer = ISSUER;
+        rules.issuer_len = sizeof(ISSUER) - 1;
+        rules.audience = READER;
+        rules.audience_len = sizeof(READER) - 1;
+    }
+
+    if (keys.n == 0) {
+        CHECK(loyalty_jwks_json(&keys, key_set, sizeof(key_set) - 1,
+                                LOYALTY_JWK_ANY, &line)
+              == NULL);
+        CHECK(keys.n == 4);
+    }
 
     status = loyalty_jwt_verify(&keys, &rules, token, n, now, claims);
 
     CHECK(status < LOYALTY_JWT_STATUSES);
     CHECK((status == LOYALTY_JWT_OK) == (*claims != NULL));
     CHECK(loyalty_jwt_word(status) != NULL);
-
-    loyalty_jwks_free(&keys);
 
     return status;
 }
@@ -84,14 +118,15 @@ fuzz_token(const uint8_t *data, size_t size)
 {
     json_t  *claims;
 
-    CHECK(verify((const char *) data, size, NOW, &claims) != LOYALTY_JWT_OK);
+    CHECK(verify((const char *) data, size, NOW, 0, &claims)
+          != LOYALTY_JWT_OK);
 }
 
 
 /* header, a line feed, claims */
 
 static void
-fuzz_signed(const uint8_t *data, size_t size)
+fuzz_signed(const uint8_t *data, size_t size, int named)
 {
     char            token[24000];
     size_t          n;
@@ -112,7 +147,7 @@ fuzz_signed(const uint8_t *data, size_t size)
     token[n++] = '.';
     n += encode(token + n, mac, 32);
 
-    if (verify(token, n, NOW, &claims) != LOYALTY_JWT_OK) {
+    if (verify(token, n, NOW, named, &claims) != LOYALTY_JWT_OK) {
         return;
     }
 
@@ -120,13 +155,40 @@ fuzz_signed(const uint8_t *data, size_t size)
 
     exp = json_object_get(claims, "exp");
     CHECK(json_number_value(exp) > NOW - 10);
-    CHECK(json_object_get(claims, "aud") == NULL);
+    CHECK((json_object_get(claims, "aud") != NULL) == named);
+
+    if (named) {
+        fuzz_named(claims);
+    }
 
     loyalty_jwt_claim(claims, "sub", 3);
     json_decref(claims);
 
-    CHECK(verify(token, n, INT64_C(9007199254741002), &claims)
+    CHECK(verify(token, n, INT64_C(9007199254741002), named, &claims)
           == LOYALTY_JWT_EXPIRED);
+}
+
+
+static void
+fuzz_named(json_t *claims)
+{
+    int      found;
+    size_t   i;
+    json_t  *aud;
+
+    CHECK(strcmp(json_string_value(json_object_get(claims, "iss")), ISSUER)
+          == 0);
+
+    aud = json_object_get(claims, "aud");
+    found = json_is_string(aud) && strcmp(json_string_value(aud), READER) == 0;
+
+    for (i = 0; i < json_array_size(aud); i++) {
+        found |= json_is_string(json_array_get(aud, i))
+                 && strcmp(json_string_value(json_array_get(aud, i)), READER)
+                    == 0;
+    }
+
+    CHECK(found);
 }
 
 
@@ -162,7 +224,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
 
     case 's':
-        fuzz_signed(data + 1, size - 1);
+        fuzz_signed(data + 1, size - 1, 0);
+        break;
+
+    case 'a':
+        fuzz_signed(data + 1, size - 1, 1);
         break;
 
     case 'k':
