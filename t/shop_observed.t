@@ -120,6 +120,7 @@ unlike(do { local $/; <$fh> }, qr/loyalty/i, 'the backend knows nothing');
 my $r = browse();
 is($r->status, 200, 'the shop');
 is($r->body, direct()->body, 'for nobody: what the backend says');
+like($r->body, qr/<meta name="viewport"/, 'for phones as well');
 is(browse('0123')->body, $r->body, 'with a session that is none');
 is(browse('0123')->header('X-Customer'), undef, 'which is nobody\'s');
 is(browse(undef, '/nothing')->status, 404, 'a page that is not there');
@@ -150,6 +151,7 @@ my $order = next_order($ada);
 $r = buy($ada, 'beans', 2, $order);
 is($r->status, 201, 'a checkout');
 like($r->body, qr/Thank you! Order $order/, 'as the shop answers it');
+unlike($r->body, qr/class="loyalty"/, 'without the balance before it');
 is_deeply([grep { defined $r->header($_) } qw(X-Customer X-Order X-Total)],
           [], 'what is meant for nginx stays there');
 becomes($ada, 24, 'it is credited');

@@ -186,9 +186,12 @@ sub headers {
 
 sub style {
     return (200, <<'END', 'Content-Type' => 'text/css');
-body { font: 16px sans-serif; max-width: 40em; margin: 2em auto; }
+body { font: 16px sans-serif; max-width: 40em; margin: 1em auto;
+       padding: 0 1em; }
+h1 a { color: inherit; text-decoration: none; }
 header { display: flex; justify-content: space-between; flex-wrap: wrap;
          align-items: baseline; border-bottom: 1px solid #ccc; }
+header form { margin-bottom: 1em; }
 ul { padding: 0; }
 li { display: flex; gap: 1em; padding: .4em 0; }
 li b { width: 6em; }
@@ -207,9 +210,11 @@ END
 
     return <<"END";
 <!DOCTYPE html>
+<html lang="en">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Coffee &amp; Co.</title>
 <link rel="stylesheet" href="/shop.css">
-<header><h1>Coffee &amp; Co.</h1>
+<header><h1><a href="/">Coffee &amp; Co.</a></h1>
 $hello</header>
 $content
 END
