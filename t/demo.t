@@ -110,6 +110,38 @@ sub fetched {
 }
 
 
+# what the documents say can be tried with the demo does what they say
+sub documents {
+    my ($url) = @_;
+    my $root = realpath("$FindBin::Bin/..");
+    my $ran = 0;
+
+    # so that the member of the examples can pay
+    system qw(curl -s -o /dev/null -H), 'Idempotency-Key: for-examples',
+        "$url/loyalty-admin/members/ada/adjustments", '--json',
+        '{ "wallet": "points", "amount": 500, "reason": "examples" }';
+
+    for my $file ('README.md', 'docs/api.md') {
+        open my $fh, '<', "$root/$file" or die "$file: $!";
+        my $text = do { local $/; <$fh> };
+
+        for ($text =~ /^```\n((?:(?!^```).)*?localhost:8080.*?)^```/msg) {
+            s{http://localhost:8080}{$url}g;
+            s/\bcurl /curl -sS --fail-with-body /g;
+            $t->write_file('example.sh', "set -e -o pipefail\n$_");
+            my $output = qx(cd $root && bash @{[$t->dir]}/example.sh 2>&1);
+            my ($first) = /^(.*)/;
+            is($?, 0, "$file: $first") or diag($output);
+            $ran++;
+        }
+    }
+
+    cmp_ok($ran, '>', 10, 'examples');
+
+    return;
+}
+
+
 for my $name (sort keys %shown) {
     local $ENV{DEMO_DIR} = $t->dir . "/$name";
     local $ENV{DEMO_PORT} = ports();
@@ -130,6 +162,7 @@ for my $name (sort keys %shown) {
     if ($name eq 'demo') {
         page("http://127.0.0.1:$ENV{DEMO_PORT}");
         fetched($output);
+        documents("http://127.0.0.1:$ENV{DEMO_PORT}");
     }
 
     my @pids = map { $t->read_file("$name/$_.pid") =~ /(\d+)/ }

@@ -74,6 +74,53 @@ for my $name (sort keys %code) {
 }
 
 
+# what can be awarded
+my %awards = map { $_ => 1 } slurp('src/program/ngx_http_loyalty_award.c')
+           =~ /\{ ngx_string\("(\w+)"\), NGX_HTTP_LOYALTY_AWARD_/g;
+my %awarded = map { $_ => 1 }
+              $directives =~ /^\*\*Syntax:\*\* `award ([a-z]+) /mg;
+is_deeply(\%awarded, \%awards, 'whatever is awarded has its syntax');
+
+
+# ---- contents and links ----
+
+my %anchors;
+
+for my $file ('README.md', glob('docs/*.md'), glob('lua-examples/*.md')) {
+    my $text = slurp($file) =~ s/^```.*?^```//msgr;
+
+    for my $heading ($text =~ /^#+ (.*)/mg) {
+        my $anchor = lc($heading =~ s/[^\w -]//gr) =~ tr/ /-/r;
+        $anchors{$file}{$anchor} = 1;
+    }
+}
+
+for my $file (sort keys %anchors) {
+    my ($folder) = $file =~ m{^(.*/)?};
+    my $text = slurp($file);
+
+    for ($text =~ /\]\(([^)\s]+)\)/g) {
+        next if /^https?:/;
+        my ($path, $anchor) = split /#/, $_, 2;
+        my $to = $path eq '' ? $file : ($folder // '') . $path;
+        1 while $to =~ s{(?:^|(?<=/))(?!\.\.)[^/]+/\.\./}{};
+
+        ok(-e $to && (!defined $anchor || $anchors{$to}{$anchor}),
+           "$file: $_ is there");
+    }
+}
+
+# who looks for something looks there first
+for my $file ('docs/directives.md', 'docs/api.md') {
+    my ($contents, $rest) = split /^(?=## )/m, slurp($file), 2;
+    $rest =~ s/^```.*?^```//msg;
+
+    for my $heading ($rest =~ /^##+ (.*)/mg) {
+        like($contents, qr/\[\Q$heading\E\]/, "$file lists $heading");
+    }
+}
+
+
 # ---- problems ----
 
 my $api = slurp('docs/api.md');

@@ -132,7 +132,7 @@ sub _tiers {
 
     return $now eq $was ? ()
         : [ 0, "tiers are " . ($now || 'none') . '; were ' . ($was || 'none')
-               . ': members move at their next event' ];
+               . ': members move at once' ];
 }
 
 
