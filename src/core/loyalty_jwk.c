@@ -116,6 +116,7 @@ loyalty_jwks_json(loyalty_jwks_t *keys, const void *p, size_t n,
 static const char *
 loyalty_jwk_json(loyalty_jwks_t *keys, json_t *json, unsigned algs)
 {
+    unsigned        alg;
     const char     *error;
     loyalty_jwk_t  *key;
 
@@ -127,19 +128,20 @@ loyalty_jwk_json(loyalty_jwks_t *keys, json_t *json, unsigned algs)
         return "a key without \"kty\"";
     }
 
+    alg = loyalty_jwk_kind(json);
+
+    if ((alg & algs) == 0 || !loyalty_jwk_usable(json, alg)) {
+        keys->skipped++;
+        return NULL;
+    }
+
     if (keys->n == LOYALTY_JWK_KEYS) {
         return "there are more than 16 keys";
     }
 
     key = &keys->keys[keys->n];
     memset(key, 0, sizeof(loyalty_jwk_t));
-
-    key->alg = loyalty_jwk_kind(json);
-
-    if ((key->alg & algs) == 0 || !loyalty_jwk_usable(json, key->alg)) {
-        keys->skipped++;
-        return NULL;
-    }
+    key->alg = alg;
 
     error = loyalty_jwk_id(keys, json, key);
 
@@ -219,10 +221,10 @@ loyalty_jwk_id(loyalty_jwks_t *keys, json_t *json, loyalty_jwk_t *key)
     }
 
     for (i = 0; i < keys->n; i++) {
-        if (keys->keys[i].id_len == n
+        if (keys->keys[i].alg == key->alg && keys->keys[i].id_len == n
             && memcmp(keys->keys[i].id, json_string_value(value), n) == 0)
         {
-            return "two keys have the same \"kid\"";
+            return "two keys for one algorithm have the same \"kid\"";
         }
     }
 
@@ -406,7 +408,61 @@ loyalty_jwk_okp(loyalty_jwk_t *key, json_t *json)
     key->pkey = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, x,
                                             sizeof(x));
 
-    return key->pkey ? NULL : "a key of Ed25519 that OpenSSL does not take";
+    return key->pkey ? loyalty_jwk_ed25519(key->pkey)
+                     : "a key of Ed25519 that OpenSSL does not take";
+}
+
+
+/*
+ * OpenSSL takes any 32 bytes.  With a point of a small order, all zeros is
+ * one, signatures that nobody made are right: these are the y of such points,
+ * without the bit that is the sign of x.  No y is above 2^255 - 20.
+ */
+
+const char *
+loyalty_jwk_ed25519(void *pkey)
+{
+    size_t         i, n;
+    unsigned char  y[LOYALTY_JWK_CURVE];
+
+    static const unsigned char  small[][LOYALTY_JWK_CURVE] = {
+        { 0 },
+        { 1 },
+        { 0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0,
+          0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0,
+          0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39,
+          0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05 },
+        { 0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f,
+          0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f,
+          0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6,
+          0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a }
+    };
+
+    n = sizeof(y);
+
+    if (EVP_PKEY_get_raw_public_key(pkey, y, &n) != 1 || n != sizeof(y)) {
+        return "a key of Ed25519 that OpenSSL does not take";
+    }
+
+    y[n - 1] &= 0x7f;
+
+    for (i = 0; i < sizeof(small) / sizeof(small[0]); i++) {
+        if (memcmp(y, small[i], n) == 0) {
+            return "a key of Ed25519 with which anybody can sign";
+        }
+    }
+
+    /* -1, which is small too, and what is no number of the field */
+
+    for (i = 1; i < n - 1 && y[i] == 0xff; i++) {
+        /* void */
+    }
+
+    if (i == n - 1 && y[i] == 0x7f && y[0] >= 0xec) {
+        return "a key of Ed25519 with which anybody can sign";
+    }
+
+    return NULL;
 }
 
 

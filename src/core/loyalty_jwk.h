@@ -63,5 +63,9 @@ const char *loyalty_jwks_secret(loyalty_jwks_t *keys, const void *p,
 
 void loyalty_jwks_free(loyalty_jwks_t *keys);
 
+/* NULL, or why a key of Ed25519, an EVP_PKEY, proves nothing: for both files
+   that read keys */
+const char *loyalty_jwk_ed25519(void *pkey);
+
 
 #endif /* _LOYALTY_JWK_H_INCLUDED_ */

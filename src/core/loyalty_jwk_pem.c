@@ -123,6 +123,13 @@ loyalty_jwk_pem(loyalty_jwks_t *keys, BIO *bio, unsigned algs)
         return NULL;
     }
 
+    error = (alg == LOYALTY_JWK_EDDSA) ? loyalty_jwk_ed25519(pkey) : NULL;
+
+    if (error != NULL) {
+        EVP_PKEY_free(pkey);
+        return error;
+    }
+
     if (keys->n == LOYALTY_JWK_KEYS) {
         EVP_PKEY_free(pkey);
         return "there are more than 16 keys";

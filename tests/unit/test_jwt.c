@@ -656,6 +656,7 @@ test_key_sets(void **state)
 #define K32   "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 #define OCT   "{\"kty\":\"oct\",\"k\":\"" K32 "\"}"
 #define OCT4  OCT "," OCT "," OCT "," OCT
+#define ED    "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
 
     static const struct {
         const char  *text;
@@ -666,6 +667,8 @@ test_key_sets(void **state)
         { "{\"keys\":[" OCT4 "," OCT4 "," OCT4 "," OCT4 "]}", NULL, 0 },
         { "{\"keys\":[" OCT4 "," OCT4 "," OCT4 "," OCT4 "," OCT "]}",
           "more than 16", 0 },
+        { "{\"keys\":[" OCT4 "," OCT4 "," OCT4 "," OCT4 ",{\"kty\":\"x\"}]}",
+          NULL, 0 },
         { "", "not JSON", 1 },
         { "{\"keys\":[\n" OCT ",\n]}", "not JSON", 3 },
         { "{\"keys\":[" OCT "],\"keys\":[]}", "twice", 1 },
@@ -685,6 +688,9 @@ test_key_sets(void **state)
         { "{\"keys\":[{\"kty\":\"oct\",\"kid\":\"a\",\"k\":\"" K32 "\"},"
           "{\"kty\":\"oct\",\"kid\":\"a\",\"k\":\"" K32 "\"}]}",
           "same \"kid\"", 0 },
+        { "{\"keys\":[{\"kty\":\"oct\",\"kid\":\"a\",\"k\":\"" K32 "\"},"
+          "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"kid\":\"a\",\"x\":\"" ED
+          "\"}]}", NULL, 0 },
         { "{\"keys\":[{\"kty\":\"oct\",\"use\":\"enc\",\"k\":\"" K32 "\"}]}",
           "no key", 0 },
         { "{\"keys\":[{\"kty\":\"oct\",\"alg\":\"HS512\",\"k\":\"" K32
@@ -724,6 +730,61 @@ test_key_sets(void **state)
 
     error = jwks(sets[0].text, LOYALTY_JWK_ANY & ~LOYALTY_JWK_HS256, &line);
     assert_non_null(strstr(error, "no key"));
+}
+
+
+/* keys of Ed25519 under which a signature is right that nobody made */
+
+static void
+test_weak_keys(void **state)
+{
+    char            *pem, text[256], b64[64];
+    size_t           i, n;
+    unsigned         line, byte;
+    EVP_PKEY        *pkey;
+    const char      *error;
+    unsigned char    x[32];
+    loyalty_jwks_t   keys;
+
+    static const char *weak[] = {
+        "0000000000000000000000000000000000000000000000000000000000000000",
+        "0100000000000000000000000000000000000000000000000000000000000000",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"
+    };
+
+    for (i = 0; i < 2 * sizeof(weak) / sizeof(weak[0]); i++) {
+
+        for (n = 0; n < sizeof(x); n++) {
+            assert_int_equal(sscanf(weak[i / 2] + 2 * n, "%2x", &byte), 1);
+            x[n] = (unsigned char) byte;
+        }
+
+        x[31] |= (i % 2) << 7;
+
+        encode(b64, x, sizeof(x));
+        sprintf(text, "{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\","
+                      "\"x\":\"%s\"}]}", b64);
+        error = jwks(text, LOYALTY_JWK_ANY, &line);
+        assert_non_null(error);
+        assert_non_null(strstr(error, "anybody can sign"));
+
+        pkey = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, x,
+                                           sizeof(x));
+        assert_non_null(pkey);
+        pem = public_pem(pkey);
+        error = loyalty_jwks_pem(&keys, pem, strlen(pem), LOYALTY_JWK_ANY,
+                                 &line);
+        assert_non_null(error);
+        assert_non_null(strstr(error, "anybody can sign"));
+        assert_int_equal(line, 1);
+        loyalty_jwks_free(&keys);
+        EVP_PKEY_free(pkey);
+        free(pem);
+    }
 }
 
 
@@ -934,6 +995,7 @@ main(void)
         cmocka_unit_test(test_claims),
         cmocka_unit_test(test_claim),
         cmocka_unit_test(test_key_sets),
+        cmocka_unit_test(test_weak_keys),
         cmocka_unit_test(test_pem),
         cmocka_unit_test(test_rfc),
         cmocka_unit_test(test_base64)
