@@ -19,7 +19,6 @@ set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd -P)
 port=${DEMO_PORT:-8080}
-url=http://localhost:$port
 module=${LOYALTY_MODULE:-$root/build/ngx_http_loyalty_module.so}
 
 
@@ -208,9 +207,10 @@ esac
 
 demo=$(realpath -m "${DEMO_DIR:-$root/build/$name}")
 
-# as it is typed in the directory where "make" is
+# for the sample: where it answers, and its directory as it is typed where
+# "make" is
 # shellcheck disable=SC2034
-at=${demo#"$root"/}
+url=http://localhost:$port at=${demo#"$root"/}
 
 # prepare() and try() of the sample
 # shellcheck source=/dev/null
