@@ -107,6 +107,42 @@ END
 }
 
 
+# ---- a worker that is short of file descriptors ----
+
+SKIP: {
+    skip 'no prlimit here' if system('prlimit --version >/dev/null 2>&1') != 0;
+
+    my $t = Loyalty::Shop->start(http => $HTTP, workers => 1);
+    my $shop = Loyalty::Shop->new($t);
+
+    $t->redis_kill;
+    $shop->buy(300, 'before there are none');
+    $shop->settled('before there are none');
+    cmp_ok(scalar $shop->files, '>', 1, 'files');
+
+    # one is left, for the connection to Redis
+    my ($worker) = $t->workers;
+    my $free = 0;
+    $free++ while -l "/proc/$worker/fd/$free";
+
+    my $limit = sub {
+        is(system('prlimit', '--pid', $worker, "--nofile=$_[0]:"), 0,
+           "not more than $_[0] descriptors");
+    };
+
+    my ($had) = $t->read_file("/../../proc/$worker/limits")
+                =~ /^Max open files +(\d+)/m;
+
+    $limit->($free + 1);
+    $t->redis_start;
+    ok($t->wait_log(qr/open\(\) of a file of the spool .*\(24: /, 5),
+       'a file cannot be opened');
+    $limit->($had);
+    $shop->credited('there are some again');
+    is_deeply([$shop->files], [], 'no file was set aside');
+}
+
+
 # ---- too late ----
 
 {

@@ -73,11 +73,37 @@ isnt($store->($a), $store->($b), 'of its own');
 my $name = $store->($a);
 
 
+# ---- a name that has outlived its files ----
+
+for my $end (1, 0) {
+    my $member = "end$end";
+
+    symlink 'e' x 32, "$dir/spool/shop.store" or die "symlink: $!";
+    $a->redis_kill;
+    is(buy($a, $member, 5), 5, 'Redis is killed');
+
+    if ($end) {
+        ok($a->stop, 'nginx stops');
+        ok($a->log =~ /: 5 observed events went from the ring/, 'with a spool');
+
+    } else {
+        ok(spooled($a, 5), 'what is observed is spooled');
+    }
+
+    is(readlink "$dir/spool/shop.store", $name, 'by the right name');
+    $a->redis_start;
+    $a->redis->call('SET', '{shop}:store', $name);
+    $a->start if $end;
+    ok($a->wait_for(sub { balance($a, $member) == 5 }), 'and is credited');
+    ok($a->wait_for(sub { !-l "$dir/spool/shop.store" }), 'the name goes');
+}
+
+
 # ---- the other one's events ----
 
 $a->redis_kill;
 is(buy($a, 'ada', 20), 20, 'Redis A is killed');
-ok(spooled($a, 20), 'its events are in the spool');
+ok(spooled($a, 25), 'its events are in the spool');
 is(readlink "$dir/spool/shop.store", $name, 'by its name');
 
 $b->reload(wait => 1);
@@ -108,7 +134,7 @@ $b->stop;
 # redis_kill keeps nothing here: there is no file
 $a->redis_kill;
 buy($a, 'ada', 10);
-ok(spooled($a, 30), 'Redis A is killed again');
+ok(spooled($a, 35), 'Redis A is killed again');
 $a->redis_start;
 ok($a->wait_for(sub { balance($a, 'ada') == 10 }),
    'an empty one takes its place, and gets what waits');
@@ -140,7 +166,7 @@ mkdir $aof;
 my $told = () = $a->log =~ /$alert/g;
 $a->redis_kill;
 buy($a, 'ada', 10);
-ok(spooled($a, 40), 'Redis A is killed once more');
+ok(spooled($a, 45), 'Redis A is killed once more');
 $a->{redis}{args} = ['--dir', $aof, '--appendonly', 'yes'];
 $a->redis_start;
 is($store->($a), 'e' x 32, 'another one is in its place');
@@ -159,7 +185,7 @@ ok($a->wait_for(sub { balance($a, 'ada') == 10 }, 15),
 
 $a->redis_kill;
 buy($a, 'ada', 10);
-ok(spooled($a, 50), 'Redis A is killed for good');
+ok(spooled($a, 55), 'Redis A is killed for good');
 ok($a->stop, 'nginx stops');
 is(readlink "$dir/spool/shop.store", $name, 'the spool keeps the name');
 $a->redis_start;

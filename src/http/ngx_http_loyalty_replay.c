@@ -13,12 +13,14 @@
 
 
 static ngx_int_t ngx_http_loyalty_replay_open(ngx_http_loyalty_spool_t *spool);
+static void ngx_http_loyalty_replay_unopened(ngx_http_loyalty_spool_t *spool,
+    ngx_err_t err);
 static ngx_int_t ngx_http_loyalty_replay_read(ngx_http_loyalty_spool_t *spool);
 static void ngx_http_loyalty_replay_damaged(ngx_http_loyalty_spool_t *spool,
     size_t size);
 static void ngx_http_loyalty_replay_over(ngx_http_loyalty_spool_t *spool);
 static void ngx_http_loyalty_replay_bad(ngx_http_loyalty_spool_t *spool,
-    const char *what);
+    ngx_err_t err, const char *what);
 static void ngx_http_loyalty_replay_forget(ngx_http_loyalty_spool_t *spool,
     ngx_http_loyalty_segment_t *segment);
 
@@ -61,7 +63,7 @@ ngx_http_loyalty_spool_next(ngx_http_loyalty_spool_t *spool, u_char *record,
                 ngx_http_loyalty_replay_over(spool);
 
             } else if (ngx_http_loyalty_replay_read(spool) != NGX_OK) {
-                ngx_http_loyalty_replay_bad(spool, "pread()");
+                ngx_http_loyalty_replay_bad(spool, ngx_errno, "pread()");
             }
         }
     }
@@ -107,6 +109,13 @@ ngx_http_loyalty_replay_open(ngx_http_loyalty_spool_t *spool)
     ngx_queue_t                 *q;
     ngx_http_loyalty_segment_t  *segment;
 
+    if (spool->starved
+        && ngx_current_msec - spool->starved < NGX_HTTP_LOYALTY_SPOOL_AGAIN)
+    {
+        return NGX_DECLINED;
+    }
+
+    spool->starved = 0;
     segment = NULL;
 
     for (q = ngx_queue_head(&spool->segments);
@@ -140,12 +149,12 @@ ngx_http_loyalty_replay_open(ngx_http_loyalty_spool_t *spool)
     spool->in = ngx_open_file(name, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
 
     if (spool->in == NGX_INVALID_FILE) {
-        ngx_http_loyalty_replay_bad(spool, ngx_open_file_n);
+        ngx_http_loyalty_replay_unopened(spool, ngx_errno);
         return NGX_DECLINED;
     }
 
     if (ngx_http_loyalty_replay_read(spool) != NGX_OK) {
-        ngx_http_loyalty_replay_bad(spool, "pread()");
+        ngx_http_loyalty_replay_bad(spool, ngx_errno, "pread()");
         return NGX_DECLINED;
     }
 
@@ -160,6 +169,26 @@ ngx_http_loyalty_replay_open(ngx_http_loyalty_spool_t *spool)
     }
 
     return NGX_OK;
+}
+
+
+/* that the process is short of something is no fault of the file's, which is
+   tried again in a second */
+
+static void
+ngx_http_loyalty_replay_unopened(ngx_http_loyalty_spool_t *spool,
+    ngx_err_t err)
+{
+    if (err != NGX_EMFILE && err != NGX_ENFILE && err != NGX_ENOMEM) {
+        ngx_http_loyalty_replay_bad(spool, err, ngx_open_file_n);
+        return;
+    }
+
+    ngx_http_loyalty_spool_failed(spool, err, ngx_open_file_n,
+                                  spool->reading->number);
+
+    spool->starved = ngx_max(ngx_current_msec, 1);
+    spool->reading = NULL;
 }
 
 
@@ -247,14 +276,15 @@ ngx_http_loyalty_spool_delete(ngx_http_loyalty_spool_t *spool,
 /* what is being read cannot be: it is put aside, for people to look at */
 
 static void
-ngx_http_loyalty_replay_bad(ngx_http_loyalty_spool_t *spool, const char *what)
+ngx_http_loyalty_replay_bad(ngx_http_loyalty_spool_t *spool, ngx_err_t err,
+    const char *what)
 {
     u_char                       name[NGX_MAX_PATH], bad[NGX_MAX_PATH];
     ngx_http_loyalty_segment_t  *segment;
 
     segment = spool->reading;
 
-    ngx_http_loyalty_spool_failed(spool, ngx_errno, what, segment->number);
+    ngx_http_loyalty_spool_failed(spool, err, what, segment->number);
 
     /* the directory may come back, with all that is in it */
 

@@ -123,9 +123,11 @@ ngx_int_t ngx_http_loyalty_store_acquired(ngx_http_loyalty_spool_t *spool);
 void ngx_http_loyalty_store_opened(ngx_http_loyalty_spool_t *spool);
 void ngx_http_loyalty_store_released(ngx_http_loyalty_spool_t *spool);
 
-/* the same when a process ends that nobody follows: before a file is made */
+/* the same when a process ends that nobody follows: before a file is made;
+   files: whether there are others */
 ngx_int_t ngx_http_loyalty_store_save(ngx_http_loyalty_spool_conf_t *conf,
-    ngx_str_t *program, loyalty_ring_t *ring, ngx_log_t *log);
+    ngx_str_t *program, ngx_uint_t files, loyalty_ring_t *ring,
+    ngx_log_t *log);
 
 /* they were another's a moment ago */
 ngx_uint_t ngx_http_loyalty_store_waits(ngx_http_loyalty_spool_t *spool);

@@ -12,6 +12,7 @@
 
 #define NGX_HTTP_LOYALTY_SPOOL_BATCH  65536       /* bytes of one write, and
                                                      of one read */
+#define NGX_HTTP_LOYALTY_SPOOL_AGAIN  1000        /* ms after a failure */
 
 
 #define NGX_HTTP_LOYALTY_STORE        32          /* bytes of a Redis's name */
@@ -73,6 +74,8 @@ typedef struct {
     ngx_msec_t                      acquired;
     ngx_msec_t                      looked;       /* and found nothing */
     ngx_msec_t                      failed;       /* when a file last did */
+    ngx_msec_t                      starved;      /* when there was nothing to
+                                                     open one with, or 0 */
     ngx_msec_t                      told;
     u_char                          store[NGX_HTTP_LOYALTY_STORE];
                                                   /* whose files these are */

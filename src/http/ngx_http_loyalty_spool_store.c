@@ -35,6 +35,8 @@ static ngx_int_t ngx_http_loyalty_store_link(
     ngx_log_t *log);
 static ngx_int_t ngx_http_loyalty_store_read(
     ngx_http_loyalty_spool_conf_t *conf, ngx_str_t *program, u_char *id);
+static void ngx_http_loyalty_store_unlink(
+    ngx_http_loyalty_spool_conf_t *conf, ngx_str_t *program, ngx_log_t *log);
 static ngx_uint_t ngx_http_loyalty_store_foreign(
     ngx_http_loyalty_spool_t *spool);
 static void ngx_http_loyalty_store_ask(ngx_http_loyalty_sender_t *sender);
@@ -123,7 +125,15 @@ ngx_http_loyalty_store_acquired(ngx_http_loyalty_spool_t *spool)
                                                  spool->store)
                      == NGX_OK);
 
-    return ngx_http_loyalty_store_foreign(spool) ? NGX_DECLINED : NGX_OK;
+    if (ngx_http_loyalty_store_foreign(spool)) {
+        return NGX_DECLINED;
+    }
+
+    /* a name that has outlived its files says nothing of those to come */
+
+    ngx_http_loyalty_store_released(spool);
+
+    return NGX_OK;
 }
 
 
@@ -195,18 +205,27 @@ ngx_http_loyalty_store_opened(ngx_http_loyalty_spool_t *spool)
 void
 ngx_http_loyalty_store_released(ngx_http_loyalty_spool_t *spool)
 {
-    u_char  path[NGX_MAX_PATH];
-
     if (!spool->stored || !ngx_queue_empty(&spool->segments)) {
         return;
     }
 
     spool->stored = 0;
 
-    ngx_http_loyalty_store_path(spool->conf, &spool->program->name, path);
+    ngx_http_loyalty_store_unlink(spool->conf, &spool->program->name,
+                                  spool->log);
+}
+
+
+static void
+ngx_http_loyalty_store_unlink(ngx_http_loyalty_spool_conf_t *conf,
+    ngx_str_t *program, ngx_log_t *log)
+{
+    u_char  path[NGX_MAX_PATH];
+
+    ngx_http_loyalty_store_path(conf, program, path);
 
     if (ngx_delete_file(path) == NGX_FILE_ERROR && ngx_errno != NGX_ENOENT) {
-        ngx_log_error(NGX_LOG_CRIT, spool->log, ngx_errno,
+        ngx_log_error(NGX_LOG_CRIT, log, ngx_errno,
                       ngx_delete_file_n " \"%s\" failed", path);
     }
 }
@@ -214,7 +233,8 @@ ngx_http_loyalty_store_released(ngx_http_loyalty_spool_t *spool)
 
 ngx_int_t
 ngx_http_loyalty_store_save(ngx_http_loyalty_spool_conf_t *conf,
-    ngx_str_t *program, loyalty_ring_t *ring, ngx_log_t *log)
+    ngx_str_t *program, ngx_uint_t files, loyalty_ring_t *ring,
+    ngx_log_t *log)
 {
     u_char  own[NGX_HTTP_LOYALTY_STORE], id[NGX_HTTP_LOYALTY_STORE];
 
@@ -222,13 +242,22 @@ ngx_http_loyalty_store_save(ngx_http_loyalty_spool_conf_t *conf,
         return NGX_OK;
     }
 
-    if (ngx_http_loyalty_store_read(conf, program, id) != NGX_OK) {
-        (void) ngx_http_loyalty_store_link(conf, program, own, log);
-        return NGX_OK;
+    if (ngx_http_loyalty_store_read(conf, program, id) == NGX_OK) {
+
+        if (ngx_memcmp(own, id, NGX_HTTP_LOYALTY_STORE) == 0) {
+            return NGX_OK;
+        }
+
+        if (files) {
+            return NGX_DECLINED;
+        }
+
+        ngx_http_loyalty_store_unlink(conf, program, log);
     }
 
-    return ngx_memcmp(own, id, NGX_HTTP_LOYALTY_STORE) == 0
-           ? NGX_OK : NGX_DECLINED;
+    (void) ngx_http_loyalty_store_link(conf, program, own, log);
+
+    return NGX_OK;
 }
 
 

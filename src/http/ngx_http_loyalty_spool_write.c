@@ -15,9 +15,6 @@
 #include "ngx_http_loyalty_sender.h"
 
 
-#define NGX_HTTP_LOYALTY_SPOOL_AGAIN  1000        /* ms after a failure */
-
-
 static ngx_int_t ngx_http_loyalty_spool_open(ngx_http_loyalty_spool_t *spool);
 static void ngx_http_loyalty_spool_leave(ngx_http_loyalty_spool_t *spool,
     ngx_http_loyalty_segment_t *segment);
@@ -322,7 +319,8 @@ ngx_http_loyalty_spool_save(ngx_cycle_t *cycle,
         return n;
     }
 
-    if (ngx_http_loyalty_store_save(conf, program, ring, cycle->log)
+    if (ngx_http_loyalty_store_save(conf, program, save.number != 0, ring,
+                                    cycle->log)
         != NGX_OK)
     {
         ngx_log_error(NGX_LOG_ERR, cycle->log, 0,
