@@ -399,9 +399,6 @@ void ngx_http_loyalty_chains_free(ngx_http_loyalty_run_t *run);
 
 /* ---- keys.c ---- */
 
-/* ms since 1970 */
-int64_t ngx_http_loyalty_now(void);
-
 /* the campaign's signing key; loyalty_signkey_free() it at once */
 ngx_int_t ngx_http_loyalty_run_key(ngx_http_loyalty_run_t *run,
     loyalty_signkey_t *key);

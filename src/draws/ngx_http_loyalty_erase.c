@@ -69,13 +69,11 @@ static ngx_int_t
 ngx_http_loyalty_erase_next(ngx_http_loyalty_member_ctx_t *ctx)
 {
     int64_t                       now;
-    ngx_time_t                   *tp;
     ngx_http_loyalty_erase_t     *erase;
     ngx_http_loyalty_campaign_t  *campaign;
 
     erase = ctx->data;
-    tp = ngx_timeofday();
-    now = (int64_t) tp->sec * 1000 + tp->msec;
+    now = ngx_http_loyalty_now();
 
     for ( ;; ) {
         campaign = ngx_http_loyalty_campaign(ctx->program, erase->i);

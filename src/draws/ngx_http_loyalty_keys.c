@@ -14,17 +14,6 @@ static ngx_int_t ngx_http_loyalty_epoch_make(ngx_http_loyalty_run_t *run,
     ngx_http_loyalty_epoch_t *epoch);
 
 
-int64_t
-ngx_http_loyalty_now(void)
-{
-    ngx_time_t  *tp;
-
-    tp = ngx_timeofday();
-
-    return (int64_t) tp->sec * 1000 + tp->msec;
-}
-
-
 ngx_http_loyalty_version_t *
 ngx_http_loyalty_campaign_version(ngx_http_loyalty_campaign_t *campaign)
 {

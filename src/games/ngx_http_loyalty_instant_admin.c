@@ -147,7 +147,6 @@ ngx_http_loyalty_iadmin_state(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_http_loyalty_reply_t *reply)
 {
     int64_t                       format, plays, paused, now;
-    ngx_time_t                   *tp;
     const char                   *stage;
     loyalty_mpr_t                 r;
     loyalty_out_t                 out;
@@ -158,8 +157,7 @@ ngx_http_loyalty_iadmin_state(ngx_http_loyalty_member_ctx_t *ctx,
     a = ctx->data;
     campaign = a->change.campaign;
 
-    tp = ngx_timeofday();
-    now = (int64_t) tp->sec * 1000 + tp->msec;
+    now = ngx_http_loyalty_now();
 
     version = ngx_http_loyalty_campaign_holds(campaign, now);
 

@@ -401,14 +401,12 @@ ngx_http_loyalty_moments_timer(ngx_event_t *ev)
     int64_t                       now, next;
     uint32_t                      e;
     ngx_int_t                     rc;
-    ngx_time_t                   *tp;
     ngx_str_t                     detail;
     ngx_http_loyalty_problem_e    problem;
     ngx_http_loyalty_campaign_t  *campaign;
 
     campaign = &m->icf->campaign;
-    tp = ngx_timeofday();
-    now = (int64_t) tp->sec * 1000 + tp->msec;
+    now = ngx_http_loyalty_now();
 
     if (m->state != NGX_HTTP_LOYALTY_MOMENTS_READY
         || now >= campaign->close

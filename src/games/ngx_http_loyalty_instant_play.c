@@ -159,7 +159,7 @@ ngx_http_loyalty_play_send(ngx_http_loyalty_member_ctx_t *ctx)
     }
 
     if (!play->fixed) {
-        play->t = ngx_http_loyalty_play_now();
+        play->t = ngx_http_loyalty_now();
     }
 
     rc = ngx_http_loyalty_play_clock(play, &epoch, &bar);
@@ -586,7 +586,7 @@ ngx_http_loyalty_play_late(ngx_http_loyalty_member_ctx_t *ctx, int64_t redis)
     ngx_http_loyalty_play_t  *play;
 
     play = ctx->data;
-    off = ngx_http_loyalty_play_now() - redis;
+    off = ngx_http_loyalty_now() - redis;
 
     if (off > NGX_HTTP_LOYALTY_LATE || off < -NGX_HTTP_LOYALTY_LATE) {
 
@@ -663,15 +663,4 @@ ngx_http_loyalty_play_answer(ngx_http_loyalty_member_ctx_t *ctx,
     }
 
     return ngx_http_loyalty_member_send(ctx, &out);
-}
-
-
-int64_t
-ngx_http_loyalty_play_now(void)
-{
-    ngx_time_t  *tp;
-
-    tp = ngx_timeofday();
-
-    return (int64_t) tp->sec * 1000 + tp->msec;
 }

@@ -62,8 +62,6 @@ ngx_int_t ngx_http_loyalty_play_wait(ngx_http_loyalty_member_ctx_t *ctx);
 ngx_int_t ngx_http_loyalty_play_reply(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_http_loyalty_reply_t *reply);
 
-int64_t ngx_http_loyalty_play_now(void);
-
 
 /* ---- instant_split.c ---- */
 

@@ -96,7 +96,7 @@ ngx_http_loyalty_play_reserve(ngx_http_loyalty_member_ctx_t *ctx)
     }
 
     if (!play->fixed) {
-        play->t = ngx_http_loyalty_play_now();
+        play->t = ngx_http_loyalty_now();
     }
 
     rc = ngx_http_loyalty_play_clock(play, &epoch, &bar);

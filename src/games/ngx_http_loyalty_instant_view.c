@@ -556,16 +556,12 @@ ngx_http_loyalty_cards_read(ngx_http_loyalty_instant_conf_t *icf,
     int64_t                    paused, n;
     uint32_t                   len, k;
     ngx_uint_t                 i, nrows;
-    ngx_time_t                *tp;
     loyalty_mpr_t              r;
     const unsigned char       *names;
     ngx_http_loyalty_cards_t  *cards;
     ngx_http_loyalty_holds_t   holds;
 
-    tp = ngx_timeofday();
-
-    ngx_http_loyalty_holds(&icf->campaign,
-                           (int64_t) tp->sec * 1000 + tp->msec, &holds);
+    ngx_http_loyalty_holds(&icf->campaign, ngx_http_loyalty_now(), &holds);
 
     cards = icf->cards;
     cards->version = holds.version;

@@ -42,7 +42,6 @@ ngx_http_loyalty_reward_redeem(ngx_http_loyalty_member_ctx_t *ctx)
     u_char                          id[NGX_HTTP_LOYALTY_IDEMPOTENCY_ID];
     ngx_int_t                       rc;
     ngx_str_t                       detail;
-    ngx_time_t                     *tp;
     ngx_http_loyalty_fault_t        fault;
     ngx_http_loyalty_redemption_t  *redemption;
 
@@ -83,8 +82,7 @@ ngx_http_loyalty_reward_redeem(ngx_http_loyalty_member_ctx_t *ctx)
     ngx_http_loyalty_idempotency_needle(redemption->needle,
                                     NGX_HTTP_LOYALTY_NEEDLE_REDEMPTION, id);
 
-    tp = ngx_timeofday();
-    redemption->now = (int64_t) tp->sec * 1000 + tp->msec;
+    redemption->now = ngx_http_loyalty_now();
 
     ctx->data = redemption;
 

@@ -435,15 +435,13 @@ ngx_http_loyalty_admin_prize_ready(ngx_http_loyalty_member_ctx_t *ctx)
 static ngx_int_t
 ngx_http_loyalty_admin_prize_send(ngx_http_loyalty_member_ctx_t *ctx)
 {
-    ngx_time_t                 *tp;
     ngx_http_loyalty_sadmin_t  *a;
 
     a = ctx->data;
-    tp = ngx_timeofday();
 
     ngx_http_loyalty_claim_call(&a->call, a->change.campaign,
-                                (int64_t) tp->sec * 1000 + tp->msec,
-                                a->number, NULL, a->what);
+                                ngx_http_loyalty_now(), a->number, NULL,
+                                a->what);
 
     return ngx_http_loyalty_member_call(ctx, NGX_HTTP_LOYALTY_FN_CLAIM,
                                         a->call.nkeys, a->call.keys,

@@ -63,12 +63,10 @@ static ngx_int_t
 ngx_http_loyalty_claim_ready(ngx_http_loyalty_member_ctx_t *ctx)
 {
     u_char                         person[LOYALTY_HASH];
-    ngx_time_t                    *tp;
     ngx_http_loyalty_game_call_t   call;
     ngx_http_loyalty_claim_ctx_t  *cctx;
 
     cctx = ctx->data;
-    tp = ngx_timeofday();
 
     if (ngx_http_loyalty_campaign_person(cctx->campaign, &ctx->member, person)
         != NGX_OK)
@@ -77,8 +75,8 @@ ngx_http_loyalty_claim_ready(ngx_http_loyalty_member_ctx_t *ctx)
     }
 
     ngx_http_loyalty_claim_call(&call, cctx->campaign,
-                                (int64_t) tp->sec * 1000 + tp->msec, -1,
-                                person, NGX_HTTP_LOYALTY_CLAIMED);
+                                ngx_http_loyalty_now(), -1, person,
+                                NGX_HTTP_LOYALTY_CLAIMED);
 
     /* the game's slot, not the member's */
 

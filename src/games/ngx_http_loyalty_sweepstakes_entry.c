@@ -232,14 +232,11 @@ ngx_http_loyalty_entry_send(ngx_http_loyalty_member_ctx_t *ctx)
     size_t                         size;
     ngx_int_t                      rc;
     ngx_str_t                      arg;
-    ngx_time_t                    *tp;
     loyalty_mpw_t                  w;
     ngx_http_loyalty_entry_ctx_t  *ectx;
 
     ectx = ctx->data;
-    tp = ngx_timeofday();
-
-    ectx->now = (int64_t) tp->sec * 1000 + tp->msec;
+    ectx->now = ngx_http_loyalty_now();
 
     ngx_http_loyalty_entry_enter(ectx);
 
@@ -373,21 +370,18 @@ ngx_http_loyalty_entry_refused(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_str_t *value)
 {
     ngx_int_t                      rc;
-    ngx_time_t                    *tp;
     ngx_http_loyalty_entry_ctx_t  *ectx;
 
     static ngx_str_t  skew = ngx_string("Eclock_skew");
 
     ectx = ctx->data;
-    tp = ngx_timeofday();
 
     rc = ngx_http_loyalty_entry_retry(ectx->campaign, value);
 
     if (rc == NGX_DECLINED
         && value->len == skew.len
         && ngx_memcmp(value->data, skew.data, skew.len) == 0
-        && (int64_t) tp->sec * 1000 + tp->msec - ectx->now
-           > NGX_HTTP_LOYALTY_LATE / 2)
+        && ngx_http_loyalty_now() - ectx->now > NGX_HTTP_LOYALTY_LATE / 2)
     {
         rc = NGX_OK;
     }

@@ -291,12 +291,10 @@ ngx_http_loyalty_import_known(ngx_http_loyalty_import_ctx_t *in)
 static ngx_int_t
 ngx_http_loyalty_import_begin(ngx_http_loyalty_member_ctx_t *ctx)
 {
-    ngx_time_t                     *tp;
     ngx_http_loyalty_import_ctx_t  *in;
 
     in = ctx->data;
     in->tries = 0;
-    tp = ngx_timeofday();
 
     switch (ngx_http_loyalty_member_is(ctx, &in->member)) {
 
@@ -313,7 +311,7 @@ ngx_http_loyalty_import_begin(ngx_http_loyalty_member_ctx_t *ctx)
     }
 
     if (ngx_http_loyalty_campaign_may(in->campaign, NULL, &ctx->member,
-                                      (int64_t) tp->sec * 1000 + tp->msec)
+                                      ngx_http_loyalty_now())
         != NGX_OK)
     {
         ngx_http_loyalty_import_refuse(ctx, (u_char *) "not_eligible",
@@ -330,13 +328,11 @@ ngx_http_loyalty_import_send(ngx_http_loyalty_member_ctx_t *ctx)
 {
     ngx_int_t                       rc;
     ngx_str_t                       arg;
-    ngx_time_t                     *tp;
     loyalty_mpw_t                   w;
     ngx_http_loyalty_import_ctx_t  *in;
 
     in = ctx->data;
-    tp = ngx_timeofday();
-    in->now = (int64_t) tp->sec * 1000 + tp->msec;
+    in->now = ngx_http_loyalty_now();
 
     ngx_http_loyalty_import_enter(in);
 

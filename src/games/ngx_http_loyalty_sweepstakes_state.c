@@ -64,8 +64,7 @@ ngx_str_t *
 ngx_http_loyalty_standing_name(ngx_http_loyalty_campaign_t *campaign,
     ngx_http_loyalty_standing_t *standing)
 {
-    int64_t      now;
-    ngx_time_t  *tp;
+    int64_t  now;
 
     static ngx_str_t  planned = ngx_string("planned");
     static ngx_str_t  paused = ngx_string("paused");
@@ -82,8 +81,7 @@ ngx_http_loyalty_standing_name(ngx_http_loyalty_campaign_t *campaign,
         return &names[standing->phase];
     }
 
-    tp = ngx_timeofday();
-    now = (int64_t) tp->sec * 1000 + tp->msec;
+    now = ngx_http_loyalty_now();
 
     /* what is held does not close */
 

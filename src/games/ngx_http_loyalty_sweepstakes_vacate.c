@@ -142,7 +142,6 @@ ngx_http_loyalty_vacate_seen(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_http_loyalty_reply_t *reply)
 {
     ngx_str_t                   detail, *value;
-    ngx_time_t                 *tp;
     ngx_http_loyalty_held_t     held;
     ngx_http_loyalty_sadmin_t  *a;
 
@@ -186,10 +185,8 @@ ngx_http_loyalty_vacate_seen(ngx_http_loyalty_member_ctx_t *ctx,
 
     ngx_memcpy(a->who, held.who.data, NGX_HTTP_LOYALTY_WHO);
 
-    tp = ngx_timeofday();
-
     a->dq.k = (uint32_t) ngx_atoi(value[2].data, value[2].len) + 1;
-    a->dq.t = (uint64_t) tp->sec * 1000 + tp->msec;
+    a->dq.t = (uint64_t) ngx_http_loyalty_now();
 
     return ngx_http_loyalty_vacate_send(ctx, &held.who);
 }

@@ -79,7 +79,7 @@ ngx_http_loyalty_admin_beacons(ngx_http_loyalty_member_ctx_t *ctx)
 
     loyalty_out_lit(&out, ",\"due\":");
     loyalty_out_int(&out, (int64_t) loyalty_round_at(
-                       (uint64_t) ngx_http_loyalty_beacon_now()));
+                                   (uint64_t) ngx_http_loyalty_now()));
     loyalty_out_lit(&out, ",\"held\":");
     loyalty_out_int(&out, status.held);
     loyalty_out_lit(&out, ",\"wanted\":");

@@ -181,7 +181,6 @@ static ngx_int_t
 ngx_http_loyalty_admin_export_me(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_http_loyalty_reply_t *reply)
 {
-    ngx_time_t     *tp;
     loyalty_out_t  *out;
 
     out = ctx->data;
@@ -195,12 +194,9 @@ ngx_http_loyalty_admin_export_me(ngx_http_loyalty_member_ctx_t *ctx,
                                   NGX_HTTP_LOYALTY_P_UNKNOWN_MEMBER, NULL);
     }
 
-    tp = ngx_timeofday();
-
     if (ngx_http_loyalty_account_json(ctx->program, ctx->request->pool,
                                       &ctx->member, &reply->values[0],
-                                      (int64_t) tp->sec * 1000 + tp->msec,
-                                      out)
+                                      ngx_http_loyalty_now(), out)
         != NGX_OK)
     {
         return ngx_http_loyalty_member_damaged(ctx);
@@ -294,7 +290,6 @@ ngx_http_loyalty_admin_change(ngx_http_loyalty_member_ctx_t *ctx,
 {
     u_char                      id[NGX_HTTP_LOYALTY_IDEMPOTENCY_ID];
     ngx_int_t                   rc;
-    ngx_time_t                 *tp;
     ngx_http_loyalty_fault_t    fault;
     ngx_http_loyalty_change_t  *change;
 
@@ -326,8 +321,7 @@ ngx_http_loyalty_admin_change(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_http_loyalty_idempotency_needle(change->needle,
                                         NGX_HTTP_LOYALTY_NEEDLE_GRANT, id);
 
-    tp = ngx_timeofday();
-    change->now = (int64_t) tp->sec * 1000 + tp->msec;
+    change->now = ngx_http_loyalty_now();
 
     ctx->data = change;
     *changep = change;

@@ -459,17 +459,6 @@ ngx_http_loyalty_beacon_exit_process(ngx_http_loyalty_program_t *program)
 }
 
 
-int64_t
-ngx_http_loyalty_beacon_now(void)
-{
-    ngx_time_t  *tp;
-
-    tp = ngx_timeofday();
-
-    return (int64_t) tp->sec * 1000 + tp->msec;
-}
-
-
 ngx_int_t
 ngx_http_loyalty_beacon_round(ngx_http_loyalty_program_t *program,
     uint64_t number, ngx_http_loyalty_round_t *round)
@@ -510,7 +499,7 @@ ngx_http_loyalty_beacon_round(ngx_http_loyalty_program_t *program,
         return NGX_OK;
     }
 
-    return ((uint64_t) ngx_http_loyalty_beacon_now()
+    return ((uint64_t) ngx_http_loyalty_now()
             < loyalty_round_time(number) + NGX_HTTP_LOYALTY_BEACON_LATE)
            ? NGX_AGAIN : NGX_DECLINED;
 }
@@ -581,9 +570,7 @@ ngx_http_loyalty_beacon_put(ngx_http_loyalty_program_t *program,
         return NGX_ERROR;
     }
 
-    if (number == 0
-        || number > loyalty_round_at(ngx_http_loyalty_beacon_now()))
-    {
+    if (number == 0 || number > loyalty_round_at(ngx_http_loyalty_now())) {
         return NGX_AGAIN;
     }
 
@@ -661,7 +648,7 @@ ngx_http_loyalty_beacon_status(ngx_http_loyalty_program_t *program,
     status->relays = beacon->nrelays;
 
     if (status->newest != 0) {
-        status->age = ngx_http_loyalty_beacon_now()
+        status->age = ngx_http_loyalty_now()
                       - (int64_t) loyalty_round_time(status->newest);
     }
 

@@ -41,10 +41,6 @@ ngx_int_t ngx_http_loyalty_beacon_follow(ngx_conf_t *cf,
 
 /* ---- in a worker ---- */
 
-/* ms since 1970, as the event loop knows it */
-int64_t ngx_http_loyalty_beacon_now(void);
-
-
 typedef enum {
     NGX_HTTP_LOYALTY_BEACON_RELAYS = 1,   /* two relays agreed */
     NGX_HTTP_LOYALTY_BEACON_BLS,          /* the signature was verified */

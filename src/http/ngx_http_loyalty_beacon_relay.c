@@ -103,7 +103,7 @@ ngx_http_loyalty_relay_needs(ngx_http_loyalty_beacon_t *beacon)
     worker = beacon->worker;
     worker->nrounds = 0;
 
-    now = ngx_http_loyalty_beacon_now() - NGX_HTTP_LOYALTY_RELAY_FIRST;
+    now = ngx_http_loyalty_now() - NGX_HTTP_LOYALTY_RELAY_FIRST;
     latest = (now > 0) ? loyalty_round_at((uint64_t) now) : 0;
     place = 0;
 
@@ -404,7 +404,7 @@ ngx_http_loyalty_relay_early(ngx_http_loyalty_relay_t *relay,
     int64_t     now;
     ngx_uint_t  late;
 
-    now = ngx_http_loyalty_beacon_now();
+    now = ngx_http_loyalty_now();
 
     late = (now > (int64_t) loyalty_round_time(relay->round)
                   + NGX_HTTP_LOYALTY_RELAY_LATE);

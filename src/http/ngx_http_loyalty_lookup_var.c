@@ -344,7 +344,6 @@ ngx_http_loyalty_lookup_rule(ngx_http_request_t *r,
 
     int64_t                         now;
     ngx_uint_t                      n;
-    ngx_time_t                     *tp;
     loyalty_mpr_t                  *state, copy;
     loyalty_out_t                   out;
     ngx_http_loyalty_rule_t        *rule;
@@ -380,8 +379,7 @@ ngx_http_loyalty_lookup_rule(ngx_http_request_t *r,
         state = &copy;
     }
 
-    tp = ngx_timeofday();
-    now = (int64_t) tp->sec * 1000 + tp->msec;
+    now = ngx_http_loyalty_now();
 
     ngx_http_loyalty_out_pool(&out, r->pool, NGX_HTTP_LOYALTY_LOOKUP_TEXT);
 

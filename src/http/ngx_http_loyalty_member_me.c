@@ -29,21 +29,18 @@ ngx_http_loyalty_member_me_reply(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_http_loyalty_reply_t *reply)
 {
     ngx_int_t       rc;
-    ngx_time_t     *tp;
     loyalty_out_t   out;
 
     if (reply->array || reply->n != 1) {
         return ngx_http_loyalty_member_damaged(ctx);
     }
 
-    tp = ngx_timeofday();
-
     ngx_http_loyalty_out_pool(&out, ctx->request->pool,
                               NGX_HTTP_LOYALTY_ME_FIRST);
 
     rc = ngx_http_loyalty_account_json(ctx->program, ctx->request->pool,
                                &ctx->member, &reply->values[0],
-                               (int64_t) tp->sec * 1000 + tp->msec, &out);
+                               ngx_http_loyalty_now(), &out);
 
     return ngx_http_loyalty_member_json(ctx, rc, &out);
 }

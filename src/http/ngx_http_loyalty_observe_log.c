@@ -120,12 +120,9 @@ static void
 ngx_http_loyalty_observe(ngx_http_request_t *r,
     ngx_http_loyalty_observe_t *rule)
 {
-    ngx_time_t          *tp;
     loyalty_observed_t   event;
 
-    tp = ngx_timeofday();
-
-    event.at = (int64_t) tp->sec * 1000 + tp->msec;
+    event.at = ngx_http_loyalty_now();
     event.type.data = rule->type.data;
     event.type.len = rule->type.len;
 

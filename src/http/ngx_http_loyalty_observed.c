@@ -37,7 +37,6 @@ ngx_http_loyalty_observed_send(ngx_http_loyalty_program_t *program,
 {
     json_t                       *json;
     ngx_int_t                     rc;
-    ngx_time_t                   *tp;
     loyalty_observed_t            observed;
     ngx_http_loyalty_event_t      event;
     ngx_http_loyalty_captured_t   captured[LOYALTY_OBSERVED_PAIRS];
@@ -47,11 +46,9 @@ ngx_http_loyalty_observed_send(ngx_http_loyalty_program_t *program,
         return NGX_DECLINED;
     }
 
-    tp = ngx_timeofday();
-
     event.request = NULL;
     event.captured = captured;
-    event.now = (int64_t) tp->sec * 1000 + tp->msec;
+    event.now = ngx_http_loyalty_now();
 
     if (observed.at < event.now - program->max_event_age) {
         *refusal = NGX_HTTP_LOYALTY_REFUSE_TOO_OLD;

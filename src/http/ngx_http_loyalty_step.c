@@ -33,7 +33,6 @@ static ngx_int_t ngx_http_loyalty_reversal_arg(
 static void ngx_http_loyalty_reversal_items(
     ngx_http_loyalty_reversal_t *reversal, loyalty_mpw_t *w);
 static void ngx_http_loyalty_step_needle(loyalty_mpw_t *w, ngx_str_t *id);
-static int64_t ngx_http_loyalty_step_now(void);
 static ngx_int_t ngx_http_loyalty_step_json(ngx_http_loyalty_step_t *step,
     ngx_str_t *value, ngx_uint_t batch, loyalty_out_t *out);
 static void ngx_http_loyalty_step_count(ngx_http_loyalty_step_t *step,
@@ -152,7 +151,7 @@ ngx_http_loyalty_step_send_event(ngx_http_loyalty_step_t *step,
 
     event.request = step->request;
     event.ncaptured = 0;
-    event.now = ngx_http_loyalty_step_now();
+    event.now = ngx_http_loyalty_now();
 
     if (ngx_http_loyalty_event_parse(step->program, step->json, &event,
                                      &scratch, fault)
@@ -196,7 +195,7 @@ ngx_http_loyalty_step_send_reversal(ngx_http_loyalty_step_t *step,
     ngx_http_loyalty_reversal_t   reversal;
 
     reversal.event = step->event;
-    reversal.now = ngx_http_loyalty_step_now();
+    reversal.now = ngx_http_loyalty_now();
 
     if (ngx_http_loyalty_reversal_parse(step->program, step->json, &reversal,
                                         &scratch, fault)
@@ -436,17 +435,6 @@ ngx_http_loyalty_step_needle(loyalty_mpw_t *w, ngx_str_t *id)
     ngx_memcpy(buf + 1, id->data, id->len);
 
     loyalty_mpw_str(w, buf, 1 + id->len);
-}
-
-
-static int64_t
-ngx_http_loyalty_step_now(void)
-{
-    ngx_time_t  *tp;
-
-    tp = ngx_timeofday();
-
-    return (int64_t) tp->sec * 1000 + tp->msec;
 }
 
 

@@ -174,3 +174,14 @@ ngx_http_loyalty_call_missed(ngx_http_loyalty_program_t *program,
 
     return NGX_OK;
 }
+
+
+int64_t
+ngx_http_loyalty_now(void)
+{
+    ngx_time_t  *tp;
+
+    tp = ngx_timeofday();
+
+    return (int64_t) tp->sec * 1000 + tp->msec;
+}

@@ -578,6 +578,9 @@ ngx_int_t ngx_http_loyalty_call_all_targets(ngx_http_loyalty_call_t *call,
 ngx_int_t ngx_http_loyalty_call_missed(ngx_http_loyalty_program_t *program,
     ngx_str_t *value);
 
+/* ms since 1970, as the event loop knows it */
+int64_t ngx_http_loyalty_now(void);
+
 /*
  * The four keys of a member, in the order of docs/internals.md; buf has
  * NGX_HTTP_LOYALTY_KEYS bytes.  Returns the partition.
