@@ -444,6 +444,12 @@ ngx_http_loyalty_ask_t *ngx_http_loyalty_ask(
     ngx_http_loyalty_campaign_t *campaign,
     ngx_http_loyalty_answered_pt answered,
     ngx_http_loyalty_publish_pt handler, void *data);
+/* sends it to the campaign's slot; NULL: it could not, or ask was NULL, and
+   is gone */
+ngx_http_loyalty_ask_t *ngx_http_loyalty_ask_send(
+    ngx_http_loyalty_ask_t *ask, ngx_http_loyalty_lane_e lane,
+    ngx_http_loyalty_fn_e fn, ngx_uint_t nkeys, ngx_str_t *keys,
+    ngx_str_t *arg);
 void ngx_http_loyalty_ask_free(ngx_http_loyalty_ask_t *ask);
 /* the handler of its call */
 void ngx_http_loyalty_ask_answered(void *data,

@@ -36,6 +36,31 @@ ngx_http_loyalty_ask(ngx_http_loyalty_campaign_t *campaign,
 }
 
 
+ngx_http_loyalty_ask_t *
+ngx_http_loyalty_ask_send(ngx_http_loyalty_ask_t *ask,
+    ngx_http_loyalty_lane_e lane, ngx_http_loyalty_fn_e fn, ngx_uint_t nkeys,
+    ngx_str_t *keys, ngx_str_t *arg)
+{
+    ngx_http_loyalty_status_e  status;
+
+    if (ask == NULL) {
+        return NULL;
+    }
+
+    ask->op = ngx_http_loyalty_redis_call(ask->campaign->program, lane,
+                            ngx_http_loyalty_campaign_partition(ask->campaign),
+                            fn, nkeys, keys, arg,
+                            ngx_http_loyalty_ask_answered, ask, &status);
+
+    if (ask->op == NULL) {
+        ngx_http_loyalty_ask_free(ask);
+        return NULL;
+    }
+
+    return ask;
+}
+
+
 void
 ngx_http_loyalty_ask_free(ngx_http_loyalty_ask_t *ask)
 {
@@ -80,12 +105,11 @@ ngx_http_loyalty_campaign_publish(ngx_http_loyalty_campaign_t *campaign,
     const char *file, int64_t at, ngx_str_t *bytes,
     ngx_http_loyalty_publish_pt handler, void *data)
 {
-    size_t                      size;
-    u_char                      name[64], buf[NGX_HTTP_LOYALTY_CAMPAIGN_KEY];
-    ngx_str_t                   key, arg;
-    loyalty_mpw_t               w;
-    ngx_http_loyalty_ask_t     *ask;
-    ngx_http_loyalty_status_e   status;
+    size_t                   size;
+    u_char                   name[64], buf[NGX_HTTP_LOYALTY_CAMPAIGN_KEY];
+    ngx_str_t                key, arg;
+    loyalty_mpw_t            w;
+    ngx_http_loyalty_ask_t  *ask;
 
     if (ngx_strlen(file) > sizeof(name) - sizeof("f:")) {
         return NGX_ERROR;
@@ -109,18 +133,9 @@ ngx_http_loyalty_campaign_publish(ngx_http_loyalty_campaign_t *campaign,
     ask = ngx_http_loyalty_ask(campaign, ngx_http_loyalty_publish_answer,
                                handler, data);
 
-    if (ask != NULL) {
-        ask->op = ngx_http_loyalty_redis_call(campaign->program,
-                                 NGX_HTTP_LOYALTY_BULK,
-                                 ngx_http_loyalty_campaign_partition(campaign),
-                                 NGX_HTTP_LOYALTY_FN_PUBLISH, 1, &key, &arg,
-                                 ngx_http_loyalty_ask_answered, ask, &status);
-
-        if (ask->op == NULL) {
-            ngx_http_loyalty_ask_free(ask);
-            ask = NULL;
-        }
-    }
+    ask = ngx_http_loyalty_ask_send(ask, NGX_HTTP_LOYALTY_BULK,
+                                    NGX_HTTP_LOYALTY_FN_PUBLISH, 1, &key,
+                                    &arg);
 
     ngx_free(arg.data);
 
@@ -145,11 +160,10 @@ ngx_http_loyalty_campaign_pause(ngx_http_loyalty_campaign_t *campaign,
     ngx_http_loyalty_paused_e paused, ngx_http_loyalty_publish_pt handler,
     void *data)
 {
-    u_char                      buf[NGX_HTTP_LOYALTY_CAMPAIGN_KEY], text[16];
-    ngx_str_t                   key, arg;
-    loyalty_mpw_t               w;
-    ngx_http_loyalty_ask_t     *ask;
-    ngx_http_loyalty_status_e   status;
+    u_char                   buf[NGX_HTTP_LOYALTY_CAMPAIGN_KEY], text[16];
+    ngx_str_t                key, arg;
+    loyalty_mpw_t            w;
+    ngx_http_loyalty_ask_t  *ask;
 
     ngx_http_loyalty_campaign_key(campaign, "s", -1, buf, &key);
 
@@ -161,22 +175,11 @@ ngx_http_loyalty_campaign_pause(ngx_http_loyalty_campaign_t *campaign,
 
     ask = ngx_http_loyalty_ask(campaign, ngx_http_loyalty_pause_answer,
                                handler, data);
-    if (ask == NULL) {
-        return NGX_ERROR;
-    }
 
-    ask->op = ngx_http_loyalty_redis_call(campaign->program,
-                                 NGX_HTTP_LOYALTY_INTERACTIVE,
-                                 ngx_http_loyalty_campaign_partition(campaign),
-                                 NGX_HTTP_LOYALTY_FN_PAUSE, 1, &key, &arg,
-                                 ngx_http_loyalty_ask_answered, ask, &status);
-
-    if (ask->op == NULL) {
-        ngx_http_loyalty_ask_free(ask);
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
+    return ngx_http_loyalty_ask_send(ask, NGX_HTTP_LOYALTY_INTERACTIVE,
+                                     NGX_HTTP_LOYALTY_FN_PAUSE, 1, &key,
+                                     &arg)
+           != NULL ? NGX_OK : NGX_ERROR;
 }
 
 

@@ -292,13 +292,12 @@ ngx_http_loyalty_stamp_store(ngx_http_loyalty_campaign_t *campaign,
     const char *kind, uint32_t key, ngx_str_t *token, int64_t time,
     ngx_http_loyalty_publish_pt handler, void *data)
 {
-    u_char                      buf[3][NGX_HTTP_LOYALTY_CAMPAIGN_KEY], *line;
-    size_t                      size;
-    ngx_str_t                   keys[3], arg;
-    ngx_uint_t                  governs;
-    loyalty_mpw_t               w;
-    ngx_http_loyalty_ask_t     *ask;
-    ngx_http_loyalty_status_e   status;
+    u_char                   buf[3][NGX_HTTP_LOYALTY_CAMPAIGN_KEY], *line;
+    size_t                   size;
+    ngx_str_t                keys[3], arg;
+    ngx_uint_t               governs;
+    loyalty_mpw_t            w;
+    ngx_http_loyalty_ask_t  *ask;
 
     ngx_http_loyalty_campaign_key(campaign, "meta", -1, buf[0], &keys[0]);
     ngx_http_loyalty_campaign_key(campaign, "s", -1, buf[1], &keys[1]);
@@ -332,18 +331,9 @@ ngx_http_loyalty_stamp_store(ngx_http_loyalty_campaign_t *campaign,
     ask = ngx_http_loyalty_ask(campaign, ngx_http_loyalty_stamp_answer,
                                handler, data);
 
-    if (ask != NULL) {
-        ask->op = ngx_http_loyalty_redis_call(campaign->program,
-                                 NGX_HTTP_LOYALTY_BULK,
-                                 ngx_http_loyalty_campaign_partition(campaign),
-                                 NGX_HTTP_LOYALTY_FN_STAMPED, 3, keys, &arg,
-                                 ngx_http_loyalty_ask_answered, ask, &status);
-
-        if (ask->op == NULL) {
-            ngx_http_loyalty_ask_free(ask);
-            ask = NULL;
-        }
-    }
+    ask = ngx_http_loyalty_ask_send(ask, NGX_HTTP_LOYALTY_BULK,
+                                    NGX_HTTP_LOYALTY_FN_STAMPED, 3, keys,
+                                    &arg);
 
     ngx_free(line);
 
