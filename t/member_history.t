@@ -166,4 +166,68 @@ is($head->status, 200, 'HEAD');
 is($head->header('Content-Length'), length $t->history('bert')->body,
    'its length');
 
+
+# ---- pages of large records stay within what Redis may answer ----
+
+$t = Loyalty::Test->new(
+    program => "redis unix:%%REDIS%% max_reply=64k;\nwallet points;\n");
+
+for my $n (1 .. 40) {
+    $t->event({ id => "e$n", member => 'dora', type => 'purchase',
+                items => [map { { sku => "$n/$_" . 's' x 40,
+                                  amount => '1.00' } } 1 .. 60] });
+}
+
+for my $path ('/loyalty/me/history', '/loyalty-admin/members/dora/history') {
+    my (@ids, @pages);
+    my $cursor = '';
+
+    do {
+        my $page = $t->get("$path?limit=100$cursor",
+                           headers => { 'X-Member' => 'dora' })->json;
+
+        push @pages, scalar @{$page->{history} // []};
+        push @ids, map { $_->{id} } @{$page->{history}};
+        $cursor = $page->{next} ? "&cursor=$page->{next}" : '';
+    } while ($cursor && @pages < 40);
+
+    is("@ids", join(' ', map { "e$_" } reverse 1 .. 40), "$path: all of it");
+    cmp_ok(scalar @pages, '>=', 4, 'on several pages') or diag "@pages";
+}
+
+my ($account, @lines) = $t->get('/loyalty-admin/members/dora/export')->lines;
+
+is(scalar(map { @{$_->{history}} } @lines), 40, 'an export of all');
+is($t->metrics->{'nginx_loyalty_redis_errors_total{program="shop",'
+                 . 'class="protocol"}'}, 0, 'the connection has lasted');
+
+
+# ---- items: they are the admin's to see ----
+
+my @items = ({ sku => 'a', category => 'b/c', quantity => 2,
+               amount => '2.50' },
+             { sku => 'd', quantity => 1 });
+
+$t->event({ id => 'e1', member => 'emil', type => 'purchase',
+            amount => '3.00', items => \@items });
+$t->reversal('e1', { id => 'r1', member => 'emil',
+                     items => [{ sku => 'a', quantity => 1 }] });
+$t->reversal('e1', { id => 'r2', member => 'emil', items => [{ sku => 'd' }] });
+$t->reversal('e1', { id => 'r3', member => 'emil', amount => '1.00' });
+
+my %told = map { $_->{id} => $_ }
+           @{ $t->get('/loyalty-admin/members/emil/history')
+              ->json->{history} };
+
+is_deeply([@{$told{e1}}{qw(items amount)}], [\@items, '3.00'],
+          'the items of an event');
+is_deeply($told{r1}{items}, [{ sku => 'a', quantity => 1 }],
+          'and of a reversal');
+is_deeply($told{r2}{items}, [{ sku => 'd' }], 'all of an item');
+is_deeply([@{$told{r3}}{qw(items amount)}], [undef, '1.00'],
+          'a reversal of an amount');
+is_deeply([grep { exists $_->{items} }
+           @{$t->history('emil')->json->{history}}], [],
+          'the member is told what it did');
+
 done_testing();

@@ -31,8 +31,6 @@ static ngx_int_t ngx_http_loyalty_admin_member_reply(
     ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
 static ngx_int_t ngx_http_loyalty_admin_export_me(
     ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
-static ngx_int_t ngx_http_loyalty_admin_export_page(
-    ngx_http_loyalty_member_ctx_t *ctx, int64_t before);
 static ngx_int_t ngx_http_loyalty_admin_export_reply(
     ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_reply_t *reply);
 static ngx_int_t ngx_http_loyalty_admin_change(
@@ -204,27 +202,7 @@ ngx_http_loyalty_admin_export_me(ngx_http_loyalty_member_ctx_t *ctx,
 
     loyalty_out_lit(out, "\n");
 
-    return ngx_http_loyalty_admin_export_page(ctx, 0);
-}
-
-
-static ngx_int_t
-ngx_http_loyalty_admin_export_page(ngx_http_loyalty_member_ctx_t *ctx,
-    int64_t before)
-{
-    u_char         buf[32];
-    ngx_str_t      arg;
-    loyalty_mpw_t  w;
-
-    loyalty_mpw_init(&w, buf, sizeof(buf));
-    loyalty_mpw_int(&w, before);
-    loyalty_mpw_int(&w, NGX_HTTP_LOYALTY_EXPORT_PAGE + 1);
-
-    arg.data = buf;
-    arg.len = w.pos - w.start;
-
-    return ngx_http_loyalty_member_call(ctx, NGX_HTTP_LOYALTY_FN_HISTORY, 2,
-                                        ctx->keys, &arg,
+    return ngx_http_loyalty_history_ask(ctx, 0, NGX_HTTP_LOYALTY_EXPORT_PAGE,
                                         ngx_http_loyalty_admin_export_reply);
 }
 
@@ -233,19 +211,17 @@ static ngx_int_t
 ngx_http_loyalty_admin_export_reply(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_http_loyalty_reply_t *reply)
 {
-    int64_t                     before;
-    ngx_str_t                   rest;
-    loyalty_out_t              *out;
-    ngx_http_loyalty_record_t   record;
+    int64_t         next;
+    loyalty_out_t  *out;
 
     static ngx_str_t  type = ngx_string("application/x-ndjson");
 
     out = ctx->data;
-    before = 0;
 
     if (ngx_http_loyalty_history_json(ctx->program, ctx->request->pool,
                                       &ctx->member, reply,
-                                      NGX_HTTP_LOYALTY_EXPORT_PAGE, 1, out)
+                                      NGX_HTTP_LOYALTY_EXPORT_PAGE, 1, out,
+                                      &next)
         != NGX_OK)
     {
         return ngx_http_loyalty_member_damaged(ctx);
@@ -253,25 +229,10 @@ ngx_http_loyalty_admin_export_reply(ngx_http_loyalty_member_ctx_t *ctx,
 
     loyalty_out_lit(out, "\n");
 
-    /* behind the hashes and the names one record more than a page: there
-       is another page, which begins with it */
-
-    if (reply->n > NGX_HTTP_LOYALTY_EXPORT_PAGE + 2) {
-        if (ngx_http_loyalty_hashes_parse(&reply->values[0], &record, &rest)
-            != NGX_OK
-            || ngx_http_loyalty_record_parse(ctx->request->pool,
-                        &reply->values[NGX_HTTP_LOYALTY_EXPORT_PAGE + 2],
-                        &record)
-               != NGX_OK)
-        {
-            return ngx_http_loyalty_member_damaged(ctx);
-        }
-
-        before = record.seq + 1;
-    }
-
-    if (before != 0) {
-        return ngx_http_loyalty_admin_export_page(ctx, before);
+    if (next != 0) {
+        return ngx_http_loyalty_history_ask(ctx, next,
+                                         NGX_HTTP_LOYALTY_EXPORT_PAGE,
+                                         ngx_http_loyalty_admin_export_reply);
     }
 
     ngx_http_loyalty_stat_request(ctx->program, ctx->api,

@@ -16,11 +16,17 @@ static ngx_int_t ngx_http_loyalty_history_number(ngx_http_request_t *r,
     ngx_str_t *name, int64_t max, int64_t *number);
 static ngx_int_t ngx_http_loyalty_history_records(
     ngx_http_loyalty_program_t *program, ngx_pool_t *pool,
-    ngx_http_loyalty_reply_t *reply, ngx_uint_t limit, ngx_uint_t admin,
+    ngx_http_loyalty_reply_t *reply, ngx_uint_t n, ngx_uint_t admin,
     loyalty_out_t *out, int64_t *seq);
 static ngx_int_t ngx_http_loyalty_history_record(
     ngx_http_loyalty_program_t *program, ngx_http_loyalty_record_t *record,
     ngx_str_t *types, ngx_uint_t admin, loyalty_out_t *out);
+static ngx_int_t ngx_http_loyalty_history_items(
+    ngx_http_loyalty_program_t *program, loyalty_mpr_t *items,
+    loyalty_out_t *out);
+static ngx_int_t ngx_http_loyalty_history_item(
+    ngx_http_loyalty_program_t *program, loyalty_mpr_t *r,
+    loyalty_out_t *out);
 static void ngx_http_loyalty_history_id(ngx_http_loyalty_record_t *record,
     loyalty_out_t *out);
 static ngx_uint_t ngx_http_loyalty_history_kind(
@@ -93,11 +99,32 @@ ngx_http_loyalty_history_number(ngx_http_request_t *r, ngx_str_t *name,
 
 
 ngx_int_t
+ngx_http_loyalty_history_ask(ngx_http_loyalty_member_ctx_t *ctx,
+    int64_t before, ngx_uint_t limit, ngx_http_loyalty_member_reply_pt reply)
+{
+    u_char         buf[32];
+    ngx_str_t      arg;
+    loyalty_mpw_t  w;
+
+    loyalty_mpw_init(&w, buf, sizeof(buf));
+    loyalty_mpw_int(&w, before);
+    loyalty_mpw_int(&w, limit + 1);
+    loyalty_mpw_int(&w, ngx_http_loyalty_redis_page(ctx->program));
+
+    arg.data = buf;
+    arg.len = w.pos - w.start;
+
+    return ngx_http_loyalty_member_call(ctx, NGX_HTTP_LOYALTY_FN_HISTORY, 2,
+                                        ctx->keys, &arg, reply);
+}
+
+
+ngx_int_t
 ngx_http_loyalty_history_json(ngx_http_loyalty_program_t *program,
     ngx_pool_t *pool, ngx_str_t *member, ngx_http_loyalty_reply_t *reply,
-    ngx_uint_t limit, ngx_uint_t admin, loyalty_out_t *out)
+    ngx_uint_t limit, ngx_uint_t admin, loyalty_out_t *out, int64_t *next)
 {
-    int64_t  seq;
+    ngx_uint_t  n, more;
 
     /* a member never seen has an empty array, others the hashes and the
        names of types ahead of the records */
@@ -106,15 +133,24 @@ ngx_http_loyalty_history_json(ngx_http_loyalty_program_t *program,
         return NGX_ERROR;
     }
 
+    n = (reply->n > 2) ? reply->n - 2 : 0;
+
+    /* one record too many, or what stands for those that were too large */
+
+    more = (n > limit
+            || (n > 1 && reply->values[reply->n - 1].data != NULL
+                && reply->values[reply->n - 1].len == 0));
+    n -= more;
+
     loyalty_out_lit(out, "{\"member\":");
     loyalty_out_str(out, member->data, member->len);
     loyalty_out_lit(out, ",\"history\":[");
 
-    seq = 0;
+    *next = 0;
 
-    if (reply->n > 2
-        && ngx_http_loyalty_history_records(program, pool, reply, limit,
-                                            admin, out, &seq)
+    if (n > 0
+        && ngx_http_loyalty_history_records(program, pool, reply, n, admin,
+                                            out, next)
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -122,13 +158,14 @@ ngx_http_loyalty_history_json(ngx_http_loyalty_program_t *program,
 
     loyalty_out_lit(out, "],\"next\":");
 
-    if (reply->n == limit + 3) {
+    if (more) {
         loyalty_out_lit(out, "\"");
-        loyalty_out_int(out, seq);
+        loyalty_out_int(out, *next);
         loyalty_out_lit(out, "\"");
 
     } else {
         loyalty_out_lit(out, "null");
+        *next = 0;
     }
 
     loyalty_out_lit(out, "}");
@@ -137,13 +174,15 @@ ngx_http_loyalty_history_json(ngx_http_loyalty_program_t *program,
 }
 
 
+/* *seq: that of the last one */
+
 static ngx_int_t
 ngx_http_loyalty_history_records(ngx_http_loyalty_program_t *program,
-    ngx_pool_t *pool, ngx_http_loyalty_reply_t *reply, ngx_uint_t limit,
+    ngx_pool_t *pool, ngx_http_loyalty_reply_t *reply, ngx_uint_t n,
     ngx_uint_t admin, loyalty_out_t *out, int64_t *seq)
 {
     ngx_str_t                  rest;
-    ngx_uint_t                 i, n;
+    ngx_uint_t                 i;
     ngx_http_loyalty_record_t  record;
 
     ngx_memzero(&record, sizeof(ngx_http_loyalty_record_t));
@@ -155,8 +194,6 @@ ngx_http_loyalty_history_records(ngx_http_loyalty_program_t *program,
     {
         return NGX_ERROR;
     }
-
-    n = ngx_min(reply->n - 2, limit);
 
     for (i = 0; i < n; i++) {
 
@@ -208,6 +245,13 @@ ngx_http_loyalty_history_record(ngx_http_loyalty_program_t *program,
         loyalty_out_money(out, record->amount, program->scale);
     }
 
+    if (admin
+        && ngx_http_loyalty_history_items(program, &record->items, out)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     if (record->reverses.len > 0) {
         loyalty_out_lit(out, ",\"reverses\":");
         loyalty_out_str(out, record->reverses.data, record->reverses.len);
@@ -230,6 +274,82 @@ ngx_http_loyalty_history_record(ngx_http_loyalty_program_t *program,
 
     if (ngx_http_loyalty_balances_json(program, record, out) != NGX_OK) {
         return NGX_ERROR;
+    }
+
+    loyalty_out_lit(out, "}");
+
+    return NGX_OK;
+}
+
+
+/* what an event or a reversal was of */
+
+static ngx_int_t
+ngx_http_loyalty_history_items(ngx_http_loyalty_program_t *program,
+    loyalty_mpr_t *items, loyalty_out_t *out)
+{
+    uint32_t       i;
+    loyalty_mpr_t  r;
+    loyalty_mpv_t  list;
+
+    r = *items;
+
+    if (loyalty_mpr_next(&r, &list) != 0) {
+        return NGX_ERROR;
+    }
+
+    if (list.type != LOYALTY_MP_ARRAY || list.n == 0) {
+        return NGX_OK;
+    }
+
+    loyalty_out_lit(out, ",\"items\":[");
+
+    for (i = 0; i < list.n; i += 4) {
+        loyalty_out_raw(out, ",", i != 0);
+
+        if (ngx_http_loyalty_history_item(program, &r, out) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    loyalty_out_lit(out, "]");
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_history_item(ngx_http_loyalty_program_t *program,
+    loyalty_mpr_t *r, loyalty_out_t *out)
+{
+    int64_t               quantity, amount;
+    uint32_t              nsku, ncategory;
+    const unsigned char  *sku, *category;
+
+    if (loyalty_mpr_str(r, &sku, &nsku) != 0
+        || loyalty_mpr_str(r, &category, &ncategory) != 0
+        || loyalty_mpr_int(r, &quantity) != 0
+        || loyalty_mpr_int(r, &amount) != 0)
+    {
+        return NGX_ERROR;
+    }
+
+    loyalty_out_lit(out, "{\"sku\":");
+    loyalty_out_str(out, sku, nsku);
+
+    if (ncategory) {
+        loyalty_out_lit(out, ",\"category\":");
+        loyalty_out_str(out, category, ncategory);
+    }
+
+    if (quantity >= 0) {
+        loyalty_out_lit(out, ",\"quantity\":");
+        loyalty_out_int(out, quantity);
+    }
+
+    if (amount >= 0) {
+        loyalty_out_lit(out, ",\"amount\":");
+        loyalty_out_money(out, amount, program->scale);
     }
 
     loyalty_out_lit(out, "}");

@@ -199,6 +199,8 @@ typedef struct {
     ngx_uint_t                    nbalances;
     int64_t                      *balances;       /* per wallet of wallets */
     loyalty_mpr_t                 entries;
+    loyalty_mpr_t                 items;          /* flat, or no array; of a
+                                                     reversal: what it took */
     ngx_str_t                     reverses;       /* id, of a reversal */
     ngx_str_t                     actor;          /* who made it by hand, */
     ngx_str_t                     reason;         /* and why */

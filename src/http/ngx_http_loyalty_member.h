@@ -178,12 +178,17 @@ typedef struct {
 ngx_int_t ngx_http_loyalty_history_args(ngx_http_request_t *r,
     ngx_http_loyalty_history_args_t *args, ngx_str_t *detail);
 
-/* GET me/history: the reply is of one record more than the limit, so that
-   what follows is known; admin: who made a change by hand and why is told,
-   too */
+/* asks for a page: one record more than the limit, so that what follows is
+   known, or fewer, where they are large */
+ngx_int_t ngx_http_loyalty_history_ask(ngx_http_loyalty_member_ctx_t *ctx,
+    int64_t before, ngx_uint_t limit,
+    ngx_http_loyalty_member_reply_pt reply);
+
+/* a page; admin: with what events and reversals were of, and who made a change
+   by hand and why.  *next: before what the next one is, 0: there is none */
 ngx_int_t ngx_http_loyalty_history_json(ngx_http_loyalty_program_t *program,
     ngx_pool_t *pool, ngx_str_t *member, ngx_http_loyalty_reply_t *reply,
-    ngx_uint_t limit, ngx_uint_t admin, loyalty_out_t *out);
+    ngx_uint_t limit, ngx_uint_t admin, loyalty_out_t *out, int64_t *next);
 
 
 #endif /* _NGX_HTTP_LOYALTY_MEMBER_H_INCLUDED_ */

@@ -49,9 +49,7 @@ ngx_http_loyalty_member_me_reply(ngx_http_loyalty_member_ctx_t *ctx,
 ngx_int_t
 ngx_http_loyalty_member_history(ngx_http_loyalty_member_ctx_t *ctx)
 {
-    u_char                            buf[32];
-    ngx_str_t                         arg, detail;
-    loyalty_mpw_t                     w;
+    ngx_str_t                         detail;
     ngx_http_loyalty_history_args_t  *args;
 
     args = ngx_palloc(ctx->request->pool,
@@ -68,15 +66,7 @@ ngx_http_loyalty_member_history(ngx_http_loyalty_member_ctx_t *ctx)
 
     ctx->data = args;
 
-    loyalty_mpw_init(&w, buf, sizeof(buf));
-    loyalty_mpw_int(&w, args->before);
-    loyalty_mpw_int(&w, args->limit + 1);
-
-    arg.data = buf;
-    arg.len = w.pos - w.start;
-
-    return ngx_http_loyalty_member_call(ctx, NGX_HTTP_LOYALTY_FN_HISTORY, 2,
-                                        ctx->keys, &arg,
+    return ngx_http_loyalty_history_ask(ctx, args->before, args->limit,
                                         ngx_http_loyalty_member_history_reply);
 }
 
@@ -85,6 +75,7 @@ static ngx_int_t
 ngx_http_loyalty_member_history_reply(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_http_loyalty_reply_t *reply)
 {
+    int64_t                           next;
     ngx_int_t                         rc;
     loyalty_out_t                     out;
     ngx_http_loyalty_history_args_t  *args;
@@ -97,7 +88,7 @@ ngx_http_loyalty_member_history_reply(ngx_http_loyalty_member_ctx_t *ctx,
     rc = ngx_http_loyalty_history_json(ctx->program, ctx->request->pool,
                                        &ctx->member, reply, args->limit,
                                        ctx->api == NGX_HTTP_LOYALTY_API_ADMIN,
-                                       &out);
+                                       &out, &next);
 
     return ngx_http_loyalty_member_json(ctx, rc, &out);
 }

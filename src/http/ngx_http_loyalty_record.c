@@ -63,6 +63,10 @@ static ngx_int_t ngx_http_loyalty_body_parse(ngx_pool_t *pool,
     const u_char *p, size_t len, ngx_http_loyalty_record_t *record);
 static ngx_int_t ngx_http_loyalty_entries_parse(loyalty_mpr_t *r,
     ngx_http_loyalty_record_t *record);
+static ngx_int_t ngx_http_loyalty_amount_parse(loyalty_mpr_t *r,
+    ngx_http_loyalty_record_t *record);
+static ngx_int_t ngx_http_loyalty_reverses_parse(loyalty_mpr_t *r,
+    ngx_http_loyalty_record_t *record);
 static ngx_int_t ngx_http_loyalty_text_parse(loyalty_mpr_t *r,
     ngx_str_t *text);
 static ngx_int_t ngx_http_loyalty_balances_parse(ngx_pool_t *pool,
@@ -166,8 +170,7 @@ ngx_http_loyalty_body_parse(ngx_pool_t *pool, const u_char *p, size_t len,
     ngx_http_loyalty_record_t *record)
 {
     int64_t         program, multiplier;
-    loyalty_mpr_t   r, number;
-    loyalty_mpv_t   amount;
+    loyalty_mpr_t   r;
 
     loyalty_mpr_init(&r, p, len);
 
@@ -178,30 +181,54 @@ ngx_http_loyalty_body_parse(ngx_pool_t *pool, const u_char *p, size_t len,
         return NGX_ERROR;
     }
 
-    record->amount = -1;
-    number = r;
-
-    if (loyalty_mpr_next(&r, &amount) != 0) {
+    if (ngx_http_loyalty_amount_parse(&r, record) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    if (amount.type != LOYALTY_MP_BOOL && amount.type != LOYALTY_MP_NIL
-        && loyalty_mpr_int(&number, &record->amount) != 0)
-    {
+    if (loyalty_mpr_int(&r, &multiplier) != 0) {
         return NGX_ERROR;
     }
 
-    /* then items and what is reversed, which no reply tells */
+    record->items = r;
 
-    if (loyalty_mpr_int(&r, &multiplier) != 0
-        || loyalty_mpr_skip(&r) != 0
-        || loyalty_mpr_skip(&r) != 0
+    if (loyalty_mpr_skip(&r) != 0) {
+        return NGX_ERROR;
+    }
+
+    record->items.end = r.pos;
+
+    /* then what is reversed, which no reply tells */
+
+    if (loyalty_mpr_skip(&r) != 0
         || ngx_http_loyalty_entries_parse(&r, record) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
     return ngx_http_loyalty_balances_parse(pool, &r, record);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_amount_parse(loyalty_mpr_t *r,
+    ngx_http_loyalty_record_t *record)
+{
+    loyalty_mpr_t  number;
+    loyalty_mpv_t  amount;
+
+    record->amount = -1;
+    number = *r;
+
+    if (loyalty_mpr_next(r, &amount) != 0) {
+        return NGX_ERROR;
+    }
+
+    if (amount.type == LOYALTY_MP_BOOL || amount.type == LOYALTY_MP_NIL) {
+        return NGX_OK;
+    }
+
+    return loyalty_mpr_int(&number, &record->amount) == 0 ? NGX_OK
+                                                          : NGX_ERROR;
 }
 
 
@@ -225,7 +252,7 @@ ngx_http_loyalty_entries_parse(loyalty_mpr_t *r,
     while ((rc = ngx_http_loyalty_entry_next(r, &entry)) == NGX_OK) {
 
         if (entry.kind == NGX_HTTP_LOYALTY_E_REVERSES
-            && ngx_http_loyalty_text_parse(&entry.values, &record->reverses)
+            && ngx_http_loyalty_reverses_parse(&entry.values, record)
                != NGX_OK)
         {
             return NGX_ERROR;
@@ -247,6 +274,24 @@ ngx_http_loyalty_entries_parse(loyalty_mpr_t *r,
     }
 
     record->entries.end = r->pos;
+
+    return NGX_OK;
+}
+
+
+/* which event, and how much of it */
+
+static ngx_int_t
+ngx_http_loyalty_reverses_parse(loyalty_mpr_t *r,
+    ngx_http_loyalty_record_t *record)
+{
+    if (ngx_http_loyalty_text_parse(r, &record->reverses) != NGX_OK
+        || ngx_http_loyalty_amount_parse(r, record) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    record->items = *r;
 
     return NGX_OK;
 }

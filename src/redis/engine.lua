@@ -425,9 +425,10 @@ local function decide(keys, now, at, needle, rest, type_hash, type_name,
 end
 
 
--- newest first: from the string, then from the overflow
+-- newest first: from the string, then from the overflow; one record at least.
+-- Behind those that leave others for the next page stands an empty string.
 
-local function history(keys, before, limit)
+local function history(keys, before, limit, most)
     local raw = call('GET', keys[1])
 
     if not raw then
@@ -458,13 +459,12 @@ local function history(keys, before, limit)
     end
 
     local seq = (before > 0 and before <= c.seq) and before - 1 or c.seq
+    local page, wanted = {}, {}
 
     while seq >= first and limit > 0 do
-        out[#out + 1] = records[seq - first + 1]
+        page[#page + 1] = records[seq - first + 1]
         seq, limit = seq - 1, limit - 1
     end
-
-    local wanted = {}
 
     while c.oldest > 0 and seq >= c.oldest and limit > 0 do
         wanted[#wanted + 1] = 's' .. fmt('%.0f', seq)
@@ -476,9 +476,22 @@ local function history(keys, before, limit)
 
         for i = 1, #found do
             if found[i] then
-                out[#out + 1] = found[i]
+                page[#page + 1] = found[i]
             end
         end
+    end
+
+    most = most or MAX
+
+    for i = 1, #page do
+        most = most - #page[i]
+
+        if most < 0 and i > 1 then
+            out[#out + 1] = ''
+            break
+        end
+
+        out[#out + 1] = page[i]
     end
 
     return out

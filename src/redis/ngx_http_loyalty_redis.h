@@ -147,6 +147,11 @@ const char *ngx_http_loyalty_redis_unsafe(
     ngx_http_loyalty_program_t *program);
 
 
+/* bytes that a reply which is cut into pages may have: far from max_reply=, as
+   a larger one ends the connection for all */
+size_t ngx_http_loyalty_redis_page(ngx_http_loyalty_program_t *program);
+
+
 /* 4 bytes: which Redis the program is in, and which of its databases */
 void ngx_http_loyalty_redis_store(ngx_http_loyalty_program_t *program,
     u_char *hash);

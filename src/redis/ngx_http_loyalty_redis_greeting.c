@@ -572,3 +572,10 @@ ngx_http_loyalty_redis_unsafe(ngx_http_loyalty_program_t *program)
              ? "redis may evict what it holds"
            : "redis has fewer replicas than the program asks for";
 }
+
+
+size_t
+ngx_http_loyalty_redis_page(ngx_http_loyalty_program_t *program)
+{
+    return program->redis->max_reply / 2;
+}
