@@ -131,7 +131,11 @@ location /try/ {
     loyalty_lookup shop member=$arg_m timeout=2s;
     try_files /none @named;
 }
-location @named { add_header X-Tier $loyalty_tier always; return 404; }
+location @named {
+    add_header X-Tier   $loyalty_tier always;
+    add_header X-Member $loyalty_member always;
+    return 404;
+}
 location /error/ {
     loyalty_lookup shop member=$arg_m timeout=2s;
     error_page 404 /after/x;
@@ -263,14 +267,17 @@ asked();
 
 # ---- subrequests, redirects ----
 
-$t->write_file('part.txt', '<!--# echo var="loyalty_tier" -->');
-is($t->get('/ssi.html?m=ada')->body, 'ok,42,(none),silver,silver', 'SSI');
+$t->write_file('part.txt', '<!--# echo var="loyalty_tier" --> '
+                           . '<!--# echo var="loyalty_member" -->');
+is($t->get('/ssi.html?m=ada')->body,
+   'ok,42,(none),silver ada,silver ada', 'SSI');
 is(asked(), 1, 'subrequests do not ask');
 
 is($t->get('/mirrored/?m=ada')->status, 200, 'with a mirror');
 is(asked(), 1, 'which does not ask');
 
-is($t->get('/try/?m=ada')->header('X-Tier'), 'silver', 'try_files');
+$r = $t->get('/try/?m=ada');
+is($r->header('X-Tier') . $r->header('X-Member'), 'silverada', 'try_files');
 is(asked(), 1, 'asked once');
 
 is($t->get('/error/x?m=ada')->header('X-Tier'), '',
@@ -338,6 +345,8 @@ my $log = $t->read_file('look.log');
 like($log, qr{^/proxy/\?m=ada 200 \[ok\|ada\|silver\|42\]$}m, 'logged');
 like($log, qr{^/proxy/ 200 \[none\|\|\|\]$}m, 'logged: nobody');
 like($log, qr{^/error/x\?m=ada 404 \[ok\|bob\|bronze\|3\]$}m, 'logged: redirected');
+like($log, qr{^/try/\?m=ada 404 \[ok\|ada\|silver\|42\]$}m,
+     'logged: where no member is named');
 like($log, qr{^/denied/\?m=ada 403 \[\|ada\|\|\]$}m, 'logged: denied');
 like($log, qr{^/off/\?m=ada 200 \[\|\|\|\]$}m, 'logged: off');
 

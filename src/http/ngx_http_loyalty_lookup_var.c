@@ -174,6 +174,7 @@ ngx_http_loyalty_lookup_member(ngx_http_request_t *r, ngx_str_t *member,
 {
     ngx_http_complex_value_t        *value;
     ngx_http_loyalty_loc_conf_t     *llcf;
+    ngx_http_loyalty_lookup_ctx_t   *ctx;
     ngx_http_loyalty_lookup_conf_t  *lcf;
 
     llcf = ngx_http_get_module_loc_conf(r, ngx_http_loyalty_module);
@@ -190,7 +191,15 @@ ngx_http_loyalty_lookup_member(ngx_http_request_t *r, ngx_str_t *member,
     ngx_str_set(member, "");
     *status = NGX_HTTP_LOYALTY_LOOKUP_NONE;
 
+    /* a location that names nobody, an error page's: who was looked up */
+
     if (value == NULL) {
+        ctx = ngx_http_loyalty_lookup_ctx(r);
+
+        if (ctx != NULL) {
+            *member = ctx->member;
+        }
+
         return NGX_OK;
     }
 
@@ -214,10 +223,8 @@ ngx_http_loyalty_lookup_member(ngx_http_request_t *r, ngx_str_t *member,
 }
 
 
-/*
- * needs no lookup, so that limits can be kept by it; who is nobody yet may be
- * somebody after auth_request
- */
+/* needs no lookup, so that limits can be kept by it; who is nobody yet may be
+   somebody after auth_request */
 
 static ngx_int_t
 ngx_http_loyalty_lookup_who(ngx_http_request_t *r,
