@@ -286,6 +286,10 @@ is(told($t->post($gifts, $plus, headers => { 'Idempotency-Key' => 'k8',
         'Loyalty-Signature' => sign($plus, $key{new}) })),
    '403 invalid_signature', 'admin: the body alone');
 is(told($t->get('/admin/stats')), '403 invalid_signature', 'admin: nothing');
+is(told($t->request(@$_)), '403 invalid_signature',
+   "admin: nothing is told of $_->[1]")
+    for ['GET', '/admin/none'], ['PUT', '/admin/stats'],
+        ['POST', '/admin/games/none/pause', 'x' x 20_000];
 is(balance(), $credited, 'and nothing else has changed');
 
 

@@ -19,8 +19,9 @@
 
 /*
  * Who may ask, and who does: NGX_DECLINED when the request goes on, as
- * member_api.c's own functions; the second one when the body is there.
+ * member_api.c's own functions; the last one when the body is there.
  */
+ngx_int_t ngx_http_loyalty_admin_access(ngx_http_loyalty_member_ctx_t *ctx);
 ngx_int_t ngx_http_loyalty_admin_identity(ngx_http_loyalty_member_ctx_t *ctx);
 ngx_int_t ngx_http_loyalty_admin_body(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_str_t *body);

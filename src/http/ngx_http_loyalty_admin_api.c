@@ -117,32 +117,36 @@ ngx_http_loyalty_admin_api(ngx_http_request_t *r)
 }
 
 
+/* who has not signed in time is not told what there is */
+
+ngx_int_t
+ngx_http_loyalty_admin_access(ngx_http_loyalty_member_ctx_t *ctx)
+{
+    ngx_str_t  detail;
+
+    if (ngx_http_loyalty_access(ctx->request, &detail) == NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_loyalty_member_problem(ctx,
+                             NGX_HTTP_LOYALTY_P_INVALID_SIGNATURE, &detail);
+}
+
+
 ngx_int_t
 ngx_http_loyalty_admin_identity(ngx_http_loyalty_member_ctx_t *ctx)
 {
-    ngx_int_t  rc;
-    ngx_str_t  detail, empty;
+    ngx_str_t  empty;
 
-    rc = ngx_http_loyalty_access(ctx->request, &detail);
+    if (ctx->request->method == NGX_HTTP_POST) {
+        return NGX_DECLINED;
+    }
 
     /* a request without a body is signed all the same */
 
-    if (rc == NGX_OK && ctx->request->method != NGX_HTTP_POST) {
-        ngx_str_set(&empty, "");
-        rc = ngx_http_loyalty_access_body(ctx->request, &empty, &detail);
-    }
+    ngx_str_set(&empty, "");
 
-    if (rc == NGX_DECLINED) {
-        return ngx_http_loyalty_member_problem(ctx,
-                             NGX_HTTP_LOYALTY_P_INVALID_SIGNATURE, &detail);
-    }
-
-    if (rc != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return (ctx->request->method == NGX_HTTP_POST)
-           ? NGX_DECLINED : ngx_http_loyalty_admin_actor(ctx);
+    return ngx_http_loyalty_admin_body(ctx, &empty);
 }
 
 

@@ -136,6 +136,14 @@ ngx_http_loyalty_member_prepare(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    if (ctx->api == NGX_HTTP_LOYALTY_API_ADMIN) {
+        rc = ngx_http_loyalty_admin_access(ctx);
+
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
+    }
+
     rc = ngx_http_loyalty_member_route(ctx);
 
     if (rc != NGX_DECLINED) {
