@@ -16,8 +16,9 @@
 -- id in it (partition, stream id) is the same whenever it comes, and makes it
 -- exactly once.  A change is acknowledged when the receiver answered 2xx, so
 -- that nothing is lost when nginx or the receiver goes down.  One that it does
--- not take holds up those behind it, of one in 64 members; the error log says
--- which.  A feed that is longer than feed_max forgets what nobody has taken.
+-- not take holds up those behind it, in one of the 64 parts of the feed; the
+-- error log says which.  A part that is longer than feed_max forgets what
+-- nobody has taken.
 --
 -- One nginx delivers for a group: two would do so twice, and not in order.
 --

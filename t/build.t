@@ -32,6 +32,13 @@ my @libraries = `readelf -d $module` =~ /NEEDED.*\[(lib\w+)/g;
 is(scalar(grep { $_ eq 'libhiredis' } @libraries), 0,
    'needs no hiredis at run time');
 
+# those that nginx needs as well, and those that the README says
+open my $readme, '<', 'README.md' or die "README.md: $!";
+my $install = do { local $/; <$readme> };
+
+is_deeply([grep { !/^lib(?:c|pcre2|crypto|ssl|z)$/ && $install !~ /`$_\d*`/ }
+           @libraries], [], 'what else it needs is told');
+
 
 # nchan brings a hiredis: whoever is loaded first must not lend it
 

@@ -397,6 +397,8 @@ ok($t->wait_for(sub {
 $t->redis_kill;
 my $order = checkout(8, '5.00', 'yan')->json;
 is($order->{points_follow}, JSON::PP::true, 'an order while Redis is away');
+is($t->get('/pages/page.html', %cookie)->body, "<p>Hello</p>\n\n",
+   'a page, too');
 $t->redis_start;
 ok($t->wait_for(sub {
     (($t->me('yan')->json // {})->{wallets}{points}{balance} // 0) == 5 }),

@@ -15,7 +15,7 @@
 -- "not_sent".
 --
 -- options of new():
---     host, port, or unix = 'unix:/path'
+--     host, port, or unix = 'unix:/path'; a name needs nginx's resolver
 --     name      the server_name, where it is not the host
 --     events    the event API's location, '/loyalty-in' by default
 --     members   the member API's, '/loyalty'
