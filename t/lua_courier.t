@@ -171,6 +171,6 @@ ok($t->wait_for(sub { seen('oli') >= 30 }), 'to the next one');
 my (%got, @first);
 push @first, grep { !$got{$_}++ } map { $_->{seq} } seen('oli');
 is("@first", join(' ', 1 .. 30), 'in order');
-cmp_ok(scalar(seen('oli')), '<=', 31, 'one of them twice at most');
+cmp_ok(scalar(seen('oli')), '<=', 33, 'few of them twice');
 
 done_testing();
