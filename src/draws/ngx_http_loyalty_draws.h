@@ -407,6 +407,16 @@ int64_t ngx_http_loyalty_campaign_seq(ngx_http_loyalty_campaign_t *campaign);
 void ngx_http_loyalty_campaign_saw(ngx_http_loyalty_campaign_t *campaign,
     int64_t seq);
 
+/*
+ * The keys of a transition that appends a record: G:s, then the log's chunk N
+ * that record seq is in, and the one behind it; seq -1: the next record, as
+ * far as this worker knows.  log is "l" or "e".  Returns the index of the
+ * first key, or NGX_ERROR.
+ */
+ngx_int_t ngx_http_loyalty_campaign_appends(
+    ngx_http_loyalty_campaign_t *campaign, const char *log, int64_t seq,
+    ngx_http_loyalty_call_t *call, int64_t *chunk);
+
 
 /* ---- what is published ---- */
 

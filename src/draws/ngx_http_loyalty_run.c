@@ -437,6 +437,31 @@ ngx_http_loyalty_campaign_saw(ngx_http_loyalty_campaign_t *campaign,
 }
 
 
+ngx_int_t
+ngx_http_loyalty_campaign_appends(ngx_http_loyalty_campaign_t *campaign,
+    const char *log, int64_t seq, ngx_http_loyalty_call_t *call,
+    int64_t *chunk)
+{
+    ngx_int_t  index;
+
+    if (seq < 0) {
+        seq = ngx_http_loyalty_campaign_seq(campaign);
+    }
+
+    *chunk = seq / NGX_HTTP_LOYALTY_CHUNK;
+
+    index = ngx_http_loyalty_call_key(call, "%V:s", &campaign->tag);
+
+    return (ngx_http_loyalty_call_key(call, "%V:%s:%L", &campaign->tag, log,
+                                      *chunk)
+            == NGX_ERROR
+            || ngx_http_loyalty_call_key(call, "%V:%s:%L", &campaign->tag,
+                                         log, *chunk + 1)
+               == NGX_ERROR)
+           ? NGX_ERROR : index;
+}
+
+
 int64_t
 ngx_http_loyalty_campaign_seen(ngx_http_loyalty_campaign_t *campaign)
 {

@@ -32,12 +32,9 @@ static void ngx_http_loyalty_play_cleanup(void *data);
 static ngx_int_t ngx_http_loyalty_play_arg(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_http_loyalty_epoch_t *epoch, const char *bar,
     ngx_http_loyalty_play_scratch_t *scratch, loyalty_mpw_t *w);
-static ngx_int_t ngx_http_loyalty_play_draws(ngx_http_loyalty_play_t *play,
-    ngx_http_loyalty_epoch_t *epoch,
-    ngx_http_loyalty_play_scratch_t *scratch, loyalty_mpw_t *w);
 static ngx_int_t ngx_http_loyalty_play_keys(
     ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_call_t *call,
-    int64_t chunk);
+    int64_t *chunk);
 
 static ngx_int_t ngx_http_loyalty_play_pools(ngx_http_loyalty_play_t *play,
     ngx_http_loyalty_call_t *call);
@@ -331,6 +328,7 @@ ngx_http_loyalty_play_arg(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_http_loyalty_rule_t      *rule;
     ngx_http_loyalty_version_t   *version;
     ngx_http_loyalty_campaign_t  *campaign;
+    ngx_http_loyalty_drawing_t    draws;
 
     play = ctx->data;
     campaign = &play->icf->campaign;
@@ -339,9 +337,9 @@ ngx_http_loyalty_play_arg(ngx_http_loyalty_member_ctx_t *ctx,
     version = (epoch != NULL) ? epoch->version
                               : ngx_http_loyalty_campaign_version(campaign);
 
-    chunk = (play->seq >= 0) ? play->seq
-                             : ngx_http_loyalty_campaign_seq(campaign);
-    chunk /= NGX_HTTP_LOYALTY_CHUNK;
+    if (ngx_http_loyalty_play_keys(ctx, &scratch->call, &chunk) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     ngx_http_loyalty_request_arg(ctx, &play->idempotency, play->needle,
                                  play->t, w);
@@ -355,9 +353,17 @@ ngx_http_loyalty_play_arg(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_http_loyalty_request_periods(ctx->program, play->t, w);
     loyalty_mpw_str(w, play->person, LOYALTY_HASH);
 
-    if (ngx_http_loyalty_play_draws(play, epoch, scratch, w) != NGX_OK
-        || ngx_http_loyalty_play_keys(ctx, &scratch->call, chunk) != NGX_OK)
-    {
+    draws.icf = play->icf;
+    draws.t = play->t;
+    draws.round = play->round;
+    draws.b = play->b;
+    draws.person = play->person;
+    draws.base = play->base;
+    draws.many = play->many;
+    draws.width = play->width;
+    draws.u = scratch->draws;
+
+    if (ngx_http_loyalty_play_draws(&draws, epoch, w) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -383,31 +389,30 @@ ngx_http_loyalty_play_arg(ngx_http_loyalty_member_ctx_t *ctx,
 }
 
 
-static ngx_int_t
-ngx_http_loyalty_play_draws(ngx_http_loyalty_play_t *play,
-    ngx_http_loyalty_epoch_t *epoch,
-    ngx_http_loyalty_play_scratch_t *scratch, loyalty_mpw_t *w)
+ngx_int_t
+ngx_http_loyalty_play_draws(ngx_http_loyalty_drawing_t *draws,
+    ngx_http_loyalty_epoch_t *epoch, loyalty_mpw_t *w)
 {
     u_char      *p;
     ngx_uint_t   i, ctr;
 
     if (epoch != NULL
-        && play->icf->campaign.mode == LOYALTY_MODE_MOMENTS)
+        && draws->icf->campaign.mode == LOYALTY_MODE_MOMENTS)
     {
-        return ngx_http_loyalty_instant_due(play->icf, epoch->version,
-                            play->t,
-                            ngx_http_loyalty_instant_awarded(play->icf), w);
+        return ngx_http_loyalty_instant_due(draws->icf, epoch->version,
+                            draws->t,
+                            ngx_http_loyalty_instant_awarded(draws->icf), w);
     }
 
-    p = scratch->draws;
+    p = draws->u;
 
-    for (i = 0; epoch != NULL && i < play->many; i++) {
+    for (i = 0; epoch != NULL && i < draws->many; i++) {
 
-        for (ctr = 0; ctr < play->width; ctr++) {
+        for (ctr = 0; ctr < draws->width; ctr++) {
 
             if (loyalty_play_u(p, &epoch->key, epoch->version->mh, epoch->e,
-                               play->round, play->b, play->person,
-                               (uint32_t) (play->base + i), (uint32_t) ctr)
+                               draws->round, draws->b, draws->person,
+                               (uint32_t) (draws->base + i), (uint32_t) ctr)
                 != 0)
             {
                 return NGX_ERROR;
@@ -417,9 +422,9 @@ ngx_http_loyalty_play_draws(ngx_http_loyalty_play_t *play,
         }
     }
 
-    loyalty_mpw_int(w, play->base);
-    loyalty_mpw_int(w, play->width);
-    loyalty_mpw_str(w, scratch->draws, p - scratch->draws);
+    loyalty_mpw_int(w, draws->base);
+    loyalty_mpw_int(w, draws->width);
+    loyalty_mpw_str(w, draws->u, p - draws->u);
 
     return NGX_OK;
 }
@@ -427,29 +432,24 @@ ngx_http_loyalty_play_draws(ngx_http_loyalty_play_t *play,
 
 static ngx_int_t
 ngx_http_loyalty_play_keys(ngx_http_loyalty_member_ctx_t *ctx,
-    ngx_http_loyalty_call_t *call, int64_t chunk)
+    ngx_http_loyalty_call_t *call, int64_t *chunk)
 {
-    ngx_str_t                *tag;
-    ngx_http_loyalty_play_t  *play;
+    ngx_http_loyalty_play_t      *play;
+    ngx_http_loyalty_campaign_t  *campaign;
 
     play = ctx->data;
-    tag = &play->icf->campaign.tag;
+    campaign = &play->icf->campaign;
 
     ngx_http_loyalty_call_member(call, ctx->program, &ctx->member);
 
-    if (ngx_http_loyalty_call_key(call, "%V:s", tag) == NGX_ERROR
-        || ngx_http_loyalty_call_key(call, "%V:l:%L", tag, chunk)
-           == NGX_ERROR
-        || ngx_http_loyalty_call_key(call, "%V:l:%L", tag, chunk + 1)
-           == NGX_ERROR
-        || ngx_http_loyalty_split_key(call, &play->icf->campaign, "gone",
-                                      &ctx->member)
-           != NGX_OK)
+    if (ngx_http_loyalty_campaign_appends(campaign, "l", play->seq, call,
+                                         chunk)
+        == NGX_ERROR)
     {
         return NGX_ERROR;
     }
 
-    return NGX_OK;
+    return ngx_http_loyalty_split_key(call, campaign, "gone", &ctx->member);
 }
 
 

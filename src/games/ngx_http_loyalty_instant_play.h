@@ -45,6 +45,21 @@ typedef struct {
 } ngx_http_loyalty_play_t;
 
 
+/* what a play is drawn from */
+
+typedef struct {
+    ngx_http_loyalty_instant_conf_t  *icf;
+    int64_t                           t;
+    uint64_t                          round;      /* R_p */
+    const u_char                     *b;
+    const u_char                     *person;
+    int64_t                           base;       /* the first idx */
+    ngx_uint_t                        many;       /* of them */
+    ngx_uint_t                        width;      /* ctr of each */
+    u_char                           *u;          /* room for all of these */
+} ngx_http_loyalty_drawing_t;
+
+
 /* ---- instant_play.c ---- */
 
 /* from the beginning, or with what a reply told */
@@ -56,6 +71,10 @@ ngx_int_t ngx_http_loyalty_play_clock(ngx_http_loyalty_play_t *play,
     ngx_http_loyalty_epoch_t **epoch, const char **bar);
 /* until they are; then from the beginning */
 ngx_int_t ngx_http_loyalty_play_wait(ngx_http_loyalty_member_ctx_t *ctx);
+
+/* three values of an argument: base, width, draws; none where epoch is NULL */
+ngx_int_t ngx_http_loyalty_play_draws(ngx_http_loyalty_drawing_t *draws,
+    ngx_http_loyalty_epoch_t *epoch, loyalty_mpw_t *w);
 
 /* with what Redis said: "R", a letter and a number; "E" and a code; "N" or
    "D", hashes, record, and the play's bytes in the log */

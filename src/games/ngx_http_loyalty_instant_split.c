@@ -54,9 +54,6 @@ static ngx_int_t ngx_http_loyalty_instant_draw_arg(
     loyalty_mpw_t *w);
 static const char *ngx_http_loyalty_instant_held(
     ngx_http_loyalty_instant_split_t *is, ngx_http_loyalty_epoch_t **epoch);
-static ngx_int_t ngx_http_loyalty_instant_draws(
-    ngx_http_loyalty_instant_split_t *is, ngx_http_loyalty_epoch_t *epoch,
-    const u_char *person, loyalty_mpw_t *w);
 static ngx_int_t ngx_http_loyalty_instant_drawn(
     ngx_http_loyalty_split_t *split, ngx_str_t *value);
 static ngx_int_t ngx_http_loyalty_instant_settle_arg(
@@ -344,16 +341,15 @@ ngx_http_loyalty_instant_draw_arg(ngx_http_loyalty_split_t *split,
 {
     u_char                             person[LOYALTY_HASH];
     int64_t                            chunk;
-    ngx_str_t                         *tag;
     const char                        *bar;
     ngx_http_loyalty_epoch_t          *epoch;
     ngx_http_loyalty_version_t        *version;
     ngx_http_loyalty_campaign_t       *campaign;
+    ngx_http_loyalty_drawing_t         draws;
     ngx_http_loyalty_instant_split_t  *is;
 
     is = (ngx_http_loyalty_instant_split_t *) split;
     campaign = split->campaign;
-    tag = &campaign->tag;
 
     if (ngx_http_loyalty_campaign_person(campaign, &split->member, person)
         != NGX_OK)
@@ -367,16 +363,10 @@ ngx_http_loyalty_instant_draw_arg(ngx_http_loyalty_split_t *split,
               ? epoch->version
               : ngx_http_loyalty_split_version(split, (uint32_t) is->e);
 
-    chunk = (is->seq >= 0) ? is->seq
-                           : ngx_http_loyalty_campaign_seq(campaign);
-    chunk /= NGX_HTTP_LOYALTY_CHUNK;
-
-    if (ngx_http_loyalty_call_key(call, "%V:s", tag) == NGX_ERROR
-        || ngx_http_loyalty_call_key(call, "%V:l:%L", tag, chunk)
-           == NGX_ERROR
-        || ngx_http_loyalty_call_key(call, "%V:l:%L", tag, chunk + 1)
-           == NGX_ERROR
-        || ngx_http_loyalty_call_key(call, "%V:d", tag) == NGX_ERROR)
+    if (ngx_http_loyalty_campaign_appends(campaign, "l", is->seq, call, &chunk)
+        == NGX_ERROR
+        || ngx_http_loyalty_call_key(call, "%V:d", &campaign->tag)
+           == NGX_ERROR)
     {
         return NGX_ERROR;
     }
@@ -394,7 +384,17 @@ ngx_http_loyalty_instant_draw_arg(ngx_http_loyalty_split_t *split,
     loyalty_mpw_int(w, is->idx);
     loyalty_mpw_int(w, is->wins);
 
-    return ngx_http_loyalty_instant_draws(is, epoch, person, w);
+    draws.icf = is->icf;
+    draws.t = split->t;
+    draws.round = (uint64_t) is->round;
+    draws.b = is->b;
+    draws.person = person;
+    draws.base = is->idx;
+    draws.many = 1;
+    draws.width = is->width;
+    draws.u = is->draws;
+
+    return ngx_http_loyalty_play_draws(&draws, epoch, w);
 }
 
 
@@ -436,45 +436,6 @@ ngx_http_loyalty_instant_held(ngx_http_loyalty_instant_split_t *is,
     *epoch = NULL;
 
     return "busy";
-}
-
-
-/* three values: base, width, draws */
-
-static ngx_int_t
-ngx_http_loyalty_instant_draws(ngx_http_loyalty_instant_split_t *is,
-    ngx_http_loyalty_epoch_t *epoch, const u_char *person, loyalty_mpw_t *w)
-{
-    u_char      *p;
-    ngx_uint_t   ctr;
-
-    if (epoch != NULL && is->icf->campaign.mode == LOYALTY_MODE_MOMENTS) {
-        return ngx_http_loyalty_instant_due(is->icf, epoch->version,
-                                   is->split.t,
-                                   ngx_http_loyalty_instant_awarded(is->icf),
-                                   w);
-    }
-
-    p = is->draws;
-
-    for (ctr = 0; epoch != NULL && ctr < is->width; ctr++) {
-
-        if (loyalty_play_u(p, &epoch->key, epoch->version->mh, epoch->e,
-                           (uint64_t) is->round, is->b, person,
-                           (uint32_t) is->idx, (uint32_t) ctr)
-            != 0)
-        {
-            return NGX_ERROR;
-        }
-
-        p += LOYALTY_HASH;
-    }
-
-    loyalty_mpw_int(w, is->idx);
-    loyalty_mpw_int(w, is->width);
-    loyalty_mpw_str(w, is->draws, p - is->draws);
-
-    return NGX_OK;
 }
 
 

@@ -579,7 +579,6 @@ ngx_http_loyalty_entry_target(ngx_http_loyalty_campaign_t *campaign,
     ngx_http_loyalty_version_t  *version;
 
     version = ngx_http_loyalty_campaign_version(campaign);
-    chunk = ngx_http_loyalty_campaign_seq(campaign) / NGX_HTTP_LOYALTY_CHUNK;
 
     if (ngx_http_loyalty_campaign_person(campaign, member, person) != NGX_OK
         || loyalty_entry_commit(commit, salt, member->data, member->len,
@@ -589,14 +588,9 @@ ngx_http_loyalty_entry_target(ngx_http_loyalty_campaign_t *campaign,
         return NGX_ERROR;
     }
 
-    index = ngx_http_loyalty_call_key(call, "%V:s", &campaign->tag);
+    index = ngx_http_loyalty_campaign_appends(campaign, "e", -1, call, &chunk);
 
     if (index == NGX_ERROR
-        || ngx_http_loyalty_call_key(call, "%V:e:%L", &campaign->tag, chunk)
-           == NGX_ERROR
-        || ngx_http_loyalty_call_key(call, "%V:e:%L", &campaign->tag,
-                                     chunk + 1)
-           == NGX_ERROR
         || (call->nkeys > NGX_HTTP_LOYALTY_SALE_KEYS
             && ngx_http_loyalty_split_key(call, campaign, "gone", member)
                != NGX_OK))
