@@ -112,11 +112,6 @@ int loyalty_alt_key(unsigned char *dst, const unsigned char *draw_key,
 int loyalty_pick(const loyalty_hmac_t *key, const char *tag, uint32_t p,
     uint64_t n, uint32_t *a, uint64_t *x);
 
-/* the five 48-bit words in the first 30 bytes of u */
-void loyalty_words48(const unsigned char *u, uint64_t words[5]);
-/* 60 hex digits, 12 a word, as they travel to Lua */
-void loyalty_words48_hex(unsigned char dst[60], const unsigned char *u);
-
 /* pick48(): 0, -1 (n is 0 or over 2^48), or LOYALTY_CTR */
 int loyalty_pick48(const unsigned char *u, uint64_t n, uint64_t *r);
 

@@ -48,16 +48,6 @@ loyalty_sha_u8(loyalty_sha_t *s, uint8_t v)
 
 
 void
-loyalty_sha_u16(loyalty_sha_t *s, uint16_t v)
-{
-    unsigned char  buf[2];
-
-    loyalty_put_u16(buf, v);
-    loyalty_sha_raw(s, buf, sizeof(buf));
-}
-
-
-void
 loyalty_sha_u32(loyalty_sha_t *s, uint32_t v)
 {
     unsigned char  buf[4];

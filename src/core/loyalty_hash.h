@@ -49,7 +49,6 @@ typedef struct {
 void loyalty_sha_init(loyalty_sha_t *s);
 void loyalty_sha_raw(loyalty_sha_t *s, const void *p, size_t n);
 void loyalty_sha_u8(loyalty_sha_t *s, uint8_t v);
-void loyalty_sha_u16(loyalty_sha_t *s, uint16_t v);
 void loyalty_sha_u32(loyalty_sha_t *s, uint32_t v);
 void loyalty_sha_u64(loyalty_sha_t *s, uint64_t v);
 void loyalty_sha_lp(loyalty_sha_t *s, const void *p, size_t n);

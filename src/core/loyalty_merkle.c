@@ -13,7 +13,7 @@
 
 
 static void loyalty_merkle_parts(loyalty_merkle_prover_t *prover,
-    uint64_t target, uint64_t size, int path);
+    uint64_t index, uint64_t size);
 static void loyalty_merkle_part(loyalty_merkle_prover_t *prover,
     unsigned i, uint64_t start, uint64_t end, unsigned order);
 static int loyalty_merkle_part_end(loyalty_merkle_prover_t *prover);
@@ -205,38 +205,22 @@ loyalty_merkle_prover_path(loyalty_merkle_prover_t *prover, uint64_t index,
         return -1;
     }
 
-    loyalty_merkle_parts(prover, index, size, 1);
-
-    return 0;
-}
-
-
-int
-loyalty_merkle_prover_consistency(loyalty_merkle_prover_t *prover,
-    uint64_t old, uint64_t size)
-{
-    if (size >= LOYALTY_MERKLE_SIZE_MAX || old > size || old == 0) {
-        return -1;
-    }
-
-    loyalty_merkle_parts(prover, old - 1, size, 0);
+    loyalty_merkle_parts(prover, index, size);
 
     return 0;
 }
 
 
 /*
- * Down from the root to the leaf, or to the subtree that ends where the old
- * tree ended: what lies beside the way is the proof, the deepest first.  The
- * parts are put in the order of their leaves, those to the left in front and
- * those to the right at the end, to be moved up.
+ * Down from the root to the leaf: what lies beside the way is the proof, the
+ * deepest first.  The parts are put in the order of their leaves, those to the
+ * left in front and those to the right at the end, to be moved up.
  */
 
 static void
-loyalty_merkle_parts(loyalty_merkle_prover_t *prover, uint64_t target,
-    uint64_t size, int path)
+loyalty_merkle_parts(loyalty_merkle_prover_t *prover, uint64_t index,
+    uint64_t size)
 {
-    int       sent;
     uint64_t  start, end, half;
     unsigned  i, depth, left, right;
 
@@ -251,11 +235,11 @@ loyalty_merkle_parts(loyalty_merkle_prover_t *prover, uint64_t target,
     left = 0;
     right = LOYALTY_MERKLE_PROOF + 1;
 
-    while (path ? end - start > 1 : end != target + 1) {
+    while (end - start > 1) {
 
         for (half = 1; half < end - start - half; half *= 2) { /* void */ }
 
-        if (target < start + half) {
+        if (index < start + half) {
             right--;
             loyalty_merkle_part(prover, right, start + half, end, depth);
             end = start + half;
@@ -269,11 +253,8 @@ loyalty_merkle_parts(loyalty_merkle_prover_t *prover, uint64_t target,
         depth++;
     }
 
-    sent = (!path && start > 0);
-    loyalty_merkle_part(prover, left, start, end,
-                        sent ? depth : LOYALTY_MERKLE_NOT_SENT);
+    loyalty_merkle_part(prover, left, start, end, LOYALTY_MERKLE_NOT_SENT);
     left++;
-    depth += sent;
 
     for ( /* void */ ; right <= LOYALTY_MERKLE_PROOF; right++, left++) {
         loyalty_merkle_part(prover, left, prover->start[right],
@@ -442,79 +423,4 @@ loyalty_merkle_verify_path(const unsigned char *leaf, uint64_t index,
     }
 
     return (sn == 0 && loyalty_equal(hash, root, LOYALTY_HASH)) ? 0 : -1;
-}
-
-
-int
-loyalty_merkle_verify_consistency(uint64_t old,
-    const unsigned char *old_root, uint64_t size, const unsigned char *root,
-    const unsigned char (*proof)[LOYALTY_HASH], size_t n)
-{
-    size_t         i;
-    uint64_t       fn, sn;
-    unsigned char  before[LOYALTY_HASH], after[LOYALTY_HASH];
-
-    if (old == 0 || old > size) {
-        return -1;
-    }
-
-    if (old == size) {
-        return (n == 0 && loyalty_equal(old_root, root, LOYALTY_HASH))
-               ? 0 : -1;
-    }
-
-    i = 0;
-
-    if ((old & (old - 1)) == 0) {
-        memcpy(before, old_root, LOYALTY_HASH);
-
-    } else if (n > 0) {
-        memcpy(before, proof[i++], LOYALTY_HASH);
-
-    } else {
-        return -1;
-    }
-
-    memcpy(after, before, LOYALTY_HASH);
-
-    fn = old - 1;
-    sn = size - 1;
-
-    while (fn & 1) {
-        fn >>= 1;
-        sn >>= 1;
-    }
-
-    for ( /* void */ ; i < n; i++) {
-
-        if (sn == 0) {
-            return -1;
-        }
-
-        if ((fn & 1) || fn == sn) {
-
-            if (loyalty_merkle_node(before, proof[i], before) != 0
-                || loyalty_merkle_node(after, proof[i], after) != 0)
-            {
-                return -1;
-            }
-
-            loyalty_merkle_up(&fn, &sn);
-
-        } else if (loyalty_merkle_node(after, after, proof[i]) != 0) {
-            return -1;
-        }
-
-        fn >>= 1;
-        sn >>= 1;
-    }
-
-    if (sn != 0
-        || !loyalty_equal(before, old_root, LOYALTY_HASH)
-        || !loyalty_equal(after, root, LOYALTY_HASH))
-    {
-        return -1;
-    }
-
-    return 0;
 }

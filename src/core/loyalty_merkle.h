@@ -64,14 +64,11 @@ int loyalty_merkle_read(loyalty_merkle_t *tree, const unsigned char *p,
 
 
 /*
- * A proof is made in one pass over the leaf hashes 0 … size - 1, in order:
- * init, append each (or subtrees, where they lie within one part of the proof,
- * which loyalty_merkle_prover_fits() says), and finish gives the hashes in
- * the order of RFC 6962, at most LOYALTY_MERKLE_PROOF of them.
- *
- * loyalty_merkle_prover_path() proves that leaf "index" is in the tree of
- * that size, loyalty_merkle_prover_consistency() that the tree of size "old"
- * is its beginning.
+ * A proof that leaf "index" is in the tree of that size is made in one pass
+ * over the leaf hashes 0 … size - 1, in order: init, append each (or
+ * subtrees, where they lie within one part of the proof, which
+ * loyalty_merkle_prover_fits() says), and finish gives the hashes in the order
+ * of RFC 6962, at most LOYALTY_MERKLE_PROOF of them.
  */
 
 typedef struct {
@@ -89,8 +86,6 @@ typedef struct {
 
 int loyalty_merkle_prover_path(loyalty_merkle_prover_t *prover,
     uint64_t index, uint64_t size);
-int loyalty_merkle_prover_consistency(loyalty_merkle_prover_t *prover,
-    uint64_t old, uint64_t size);
 int loyalty_merkle_prover_append(loyalty_merkle_prover_t *prover,
     const unsigned char *leaf);
 int loyalty_merkle_prover_fits(const loyalty_merkle_prover_t *prover,
@@ -101,12 +96,9 @@ int loyalty_merkle_prover_finish(loyalty_merkle_prover_t *prover,
     unsigned char (*proof)[LOYALTY_HASH], size_t *n);
 
 
-/* proofs as they come: 0 when they hold, -1 when not */
+/* a proof as it comes: 0 when it holds, -1 when not */
 int loyalty_merkle_verify_path(const unsigned char *leaf, uint64_t index,
     uint64_t size, const unsigned char *root,
-    const unsigned char (*proof)[LOYALTY_HASH], size_t n);
-int loyalty_merkle_verify_consistency(uint64_t old,
-    const unsigned char *old_root, uint64_t size, const unsigned char *root,
     const unsigned char (*proof)[LOYALTY_HASH], size_t n);
 
 

@@ -172,31 +172,3 @@ loyalty_moments_after(const uint64_t *at, uint32_t a, uint32_t b)
 {
     return at[a] > at[b] || (at[a] == at[b] && a > b);
 }
-
-
-uint32_t
-loyalty_moments_due(const loyalty_moments_t *m,
-    const unsigned char *awarded, uint64_t t, uint32_t *unit)
-{
-    uint32_t  i, due;
-
-    due = 0;
-    *unit = UINT32_MAX;
-
-    for (i = 0; i < m->units; i++) {
-
-        if (m->at[i] > t || m->at[i] == LOYALTY_UNPLACED
-            || (awarded != NULL && awarded[i]))
-        {
-            continue;
-        }
-
-        due++;
-
-        if (*unit == UINT32_MAX || m->at[i] < m->at[*unit]) {
-            *unit = i;
-        }
-    }
-
-    return due;
-}

@@ -61,13 +61,5 @@ int loyalty_moments_place(loyalty_moments_t *m, uint32_t steps);
  */
 uint32_t loyalty_moments_order(const loyalty_moments_t *m, uint32_t *order);
 
-/*
- * At t: how many units are due (returned), and the one that a play takes.
- * awarded has one byte a unit, not 0 when it is awarded; NULL: none is.
- * *unit is UINT32_MAX when none is due.
- */
-uint32_t loyalty_moments_due(const loyalty_moments_t *m,
-    const unsigned char *awarded, uint64_t t, uint32_t *unit);
-
 
 #endif /* _LOYALTY_MOMENTS_H_INCLUDED_ */

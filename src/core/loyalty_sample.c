@@ -67,26 +67,6 @@ loyalty_word48(const unsigned char *p)
 }
 
 
-void
-loyalty_words48(const unsigned char *u, uint64_t words[5])
-{
-    size_t  i;
-
-    for (i = 0; i < LOYALTY_WORDS; i++) {
-        words[i] = loyalty_word48(u + 6 * i);
-    }
-}
-
-
-/* words are 6 bytes each, so their digits are those of the bytes */
-
-void
-loyalty_words48_hex(unsigned char dst[60], const unsigned char *u)
-{
-    loyalty_hex(dst, u, LOYALTY_WORDS * 6);
-}
-
-
 int
 loyalty_pick48(const unsigned char *u, uint64_t n, uint64_t *r)
 {

@@ -22,7 +22,7 @@ static ngx_http_loyalty_told_t *ngx_http_loyalty_told(
     ngx_http_loyalty_change_t *change, ngx_http_loyalty_member_step_pt next);
 static void ngx_http_loyalty_told_over(ngx_http_loyalty_told_t *told);
 static void ngx_http_loyalty_told_published(void *data, ngx_int_t rc,
-    int64_t length);
+    int64_t value);
 static void ngx_http_loyalty_told_cleanup(void *data);
 
 
@@ -273,7 +273,7 @@ ngx_http_loyalty_told_over(ngx_http_loyalty_told_t *told)
 
 
 static void
-ngx_http_loyalty_told_published(void *data, ngx_int_t rc, int64_t length)
+ngx_http_loyalty_told_published(void *data, ngx_int_t rc, int64_t value)
 {
     ngx_http_loyalty_told_t *told = data;
 
@@ -287,7 +287,7 @@ ngx_http_loyalty_told_published(void *data, ngx_int_t rc, int64_t length)
 
     if (change != NULL) {
         change->rc = rc;
-        change->time = length;
+        change->time = value;
         ngx_http_loyalty_member_resume(change->await.ctx, next, change);
     }
 }

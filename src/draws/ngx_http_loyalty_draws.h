@@ -422,23 +422,14 @@ ngx_int_t ngx_http_loyalty_campaign_appends(
 
 /*
  * Called once, from the event loop.  NGX_OK: done, or it had been done just
- * so.  NGX_DECLINED: Redis holds something else; length is the file's.
- * NGX_ERROR: Redis did not answer; logged.
+ * so.  NGX_DECLINED: Redis holds something else.  NGX_ERROR: Redis did not
+ * answer; logged.  What value is depends on what was asked.
+ *
+ * Files are written in Lua, in the transition that changes the state they
+ * tell of: draws.lua, publish(key, at, bytes).
  */
 typedef void (*ngx_http_loyalty_publish_pt)(void *data, ngx_int_t rc,
-    int64_t length);
-
-/*
- * Appends to G:f:FILE when the file has "at" bytes (-1: whatever it has),
- * and does nothing when the same bytes already stand there.  NGX_ERROR: the
- * handler will not be called.
- */
-ngx_int_t ngx_http_loyalty_campaign_publish(
-    ngx_http_loyalty_campaign_t *campaign, const char *file, int64_t at,
-    ngx_str_t *bytes, ngx_http_loyalty_publish_pt handler, void *data);
-
-/* the same in Lua, in the transition that changes the state it tells of:
-   draws.lua, publish(key, at, bytes) */
+    int64_t value);
 
 
 /* ---- in the worker that leads ---- */
@@ -475,7 +466,7 @@ ngx_int_t ngx_http_loyalty_campaign_used(
 /*
  * A token that was posted, DER; hash is that of the note, NULL: of manifest
  * KEY.  NGX_OK: the handler will be called, with the time of the earliest
- * token as length, or NGX_DECLINED: its version would govern an epoch that
+ * token as value, or NGX_DECLINED: its version would govern an epoch that
  * has begun.  NGX_DECLINED: error says what is wrong with it.
  */
 ngx_int_t ngx_http_loyalty_campaign_token(
@@ -497,7 +488,7 @@ typedef enum {
 /* ,"held":"rewound" or "damaged" where it is held, else nothing */
 void ngx_http_loyalty_held_json(int64_t paused, loyalty_out_t *out);
 
-/* pause and resume; *length in the handler is 1 when nothing changed */
+/* pause and resume; value in the handler is 1 when nothing changed */
 ngx_int_t ngx_http_loyalty_campaign_pause(
     ngx_http_loyalty_campaign_t *campaign, ngx_http_loyalty_paused_e paused,
     ngx_http_loyalty_publish_pt handler, void *data);

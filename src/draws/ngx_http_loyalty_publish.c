@@ -1,13 +1,10 @@
 /*
- * What others ask of a campaign beside its play: an addition to one of its
- * published files, a pause.
+ * What others ask of a campaign beside its play, and a pause is one of them.
  */
 
 #include "ngx_http_loyalty_draws_private.h"
 
 
-static ngx_int_t ngx_http_loyalty_publish_answer(ngx_http_loyalty_ask_t *ask,
-    ngx_http_loyalty_reply_t *reply, int64_t *length);
 static ngx_int_t ngx_http_loyalty_pause_answer(ngx_http_loyalty_ask_t *ask,
     ngx_http_loyalty_reply_t *reply, int64_t *length);
 
@@ -97,61 +94,6 @@ ngx_http_loyalty_ask_answered(void *data, ngx_http_loyalty_status_e status,
     ngx_http_loyalty_ask_free(ask);
 
     handler(own, rc, length);
-}
-
-
-ngx_int_t
-ngx_http_loyalty_campaign_publish(ngx_http_loyalty_campaign_t *campaign,
-    const char *file, int64_t at, ngx_str_t *bytes,
-    ngx_http_loyalty_publish_pt handler, void *data)
-{
-    size_t                   size;
-    u_char                   name[64], buf[NGX_HTTP_LOYALTY_CAMPAIGN_KEY];
-    ngx_str_t                key, arg;
-    loyalty_mpw_t            w;
-    ngx_http_loyalty_ask_t  *ask;
-
-    if (ngx_strlen(file) > sizeof(name) - sizeof("f:")) {
-        return NGX_ERROR;
-    }
-
-    ngx_sprintf(name, "f:%s%Z", file);
-    ngx_http_loyalty_campaign_key(campaign, (char *) name, -1, buf, &key);
-
-    size = bytes->len + 32;
-
-    arg.data = ngx_alloc(size, ngx_cycle->log);
-    if (arg.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    loyalty_mpw_init(&w, arg.data, size);
-    loyalty_mpw_int(&w, at);
-    loyalty_mpw_str(&w, bytes->data, bytes->len);
-    arg.len = w.pos - w.start;
-
-    ask = ngx_http_loyalty_ask(campaign, ngx_http_loyalty_publish_answer,
-                               handler, data);
-
-    ask = ngx_http_loyalty_ask_send(ask, NGX_HTTP_LOYALTY_BULK,
-                                    NGX_HTTP_LOYALTY_FN_PUBLISH, 1, &key,
-                                    &arg);
-
-    ngx_free(arg.data);
-
-    return (ask != NULL) ? NGX_OK : NGX_ERROR;
-}
-
-
-static ngx_int_t
-ngx_http_loyalty_publish_answer(ngx_http_loyalty_ask_t *ask,
-    ngx_http_loyalty_reply_t *reply, int64_t *length)
-{
-    if (ngx_http_loyalty_reply_numbers(reply, 1, 1, length) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return (reply->values[0].data[0] == 'N') ? NGX_OK : NGX_DECLINED;
 }
 
 

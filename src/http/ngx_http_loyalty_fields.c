@@ -80,7 +80,7 @@ ngx_http_loyalty_field_read(json_t *value,
                             "is not a text of 1 to %L printable bytes",
                             field->max);
 
-    case NGX_HTTP_LOYALTY_FIELD_INT:
+    default: /* NGX_HTTP_LOYALTY_FIELD_INT */
 
         if (json_is_integer(value)) {
             number = json_integer_value(value);
@@ -94,16 +94,5 @@ ngx_http_loyalty_field_read(json_t *value,
         return ngx_http_loyalty_json_fault(fault, field->name, NULL,
                             "is not a whole number from %L to %L",
                             field->min, field->max);
-
-    default: /* NGX_HTTP_LOYALTY_FIELD_BOOL */
-
-        if (json_is_boolean(value)) {
-            *(int64_t *) ((u_char *) dst + field->offset)
-                = json_is_true(value);
-            return NGX_OK;
-        }
-
-        return ngx_http_loyalty_json_fault(fault, field->name, NULL,
-                                           "is neither true nor false");
     }
 }

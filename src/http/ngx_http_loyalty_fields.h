@@ -12,8 +12,7 @@
 
 typedef enum {
     NGX_HTTP_LOYALTY_FIELD_TEXT = 0,      /* ngx_str_t, 1 to max bytes */
-    NGX_HTTP_LOYALTY_FIELD_INT,           /* int64_t, min to max */
-    NGX_HTTP_LOYALTY_FIELD_BOOL           /* int64_t, 0 or 1 */
+    NGX_HTTP_LOYALTY_FIELD_INT            /* int64_t, min to max */
 } ngx_http_loyalty_fields_e;
 
 typedef struct {

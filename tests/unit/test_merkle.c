@@ -321,64 +321,6 @@ test_paths(void **state)
 }
 
 
-static void
-test_consistency(void **state)
-{
-    size_t                   n, old, len, k;
-    unsigned char            leaves[MANY][LOYALTY_HASH];
-    unsigned char            proof[LOYALTY_MERKLE_PROOF][LOYALTY_HASH];
-    unsigned char            root[LOYALTY_HASH], before[LOYALTY_HASH];
-    proof_t                  given;
-    loyalty_merkle_prover_t  prover;
-
-    make_leaves(leaves, MANY);
-    given = (proof_t) proof;
-
-    for (n = 1; n <= 40; n++) {
-        reference_root(root, leaves, n);
-
-        for (old = 1; old <= n; old++) {
-            reference_root(before, leaves, old);
-
-            assert_ok(loyalty_merkle_prover_consistency(&prover, old, n));
-            prove(&prover, leaves, n, proof, &len);
-
-            assert_ok(loyalty_merkle_verify_consistency(old, before, n, root,
-                                                        given, len));
-
-            before[0] ^= 1;
-            assert_int_equal(loyalty_merkle_verify_consistency(old, before,
-                                 n, root, given, len), -1);
-            before[0] ^= 1;
-            root[31] ^= 1;
-            assert_int_equal(loyalty_merkle_verify_consistency(old, before,
-                                 n, root, given, len), -1);
-            root[31] ^= 1;
-
-            assert_int_equal(loyalty_merkle_verify_consistency(old, before,
-                                 n, root, given, len + 1), -1);
-
-            for (k = 0; k < len; k++) {
-                proof[k][k] ^= 1;
-                assert_int_equal(loyalty_merkle_verify_consistency(old,
-                                     before, n, root, given, len), -1);
-                proof[k][k] ^= 1;
-
-                assert_int_equal(loyalty_merkle_verify_consistency(old,
-                                     before, n, root, given, k), -1);
-            }
-        }
-    }
-
-    assert_int_equal(loyalty_merkle_verify_consistency(0, before, 5, root,
-                                                       given, 0), -1);
-    assert_int_equal(loyalty_merkle_verify_consistency(6, before, 5, root,
-                                                       given, 0), -1);
-    assert_int_equal(loyalty_merkle_prover_consistency(&prover, 0, 5), -1);
-    assert_int_equal(loyalty_merkle_prover_consistency(&prover, 6, 5), -1);
-}
-
-
 /* the proof of RFC 6962, section 2.1.3, and the order of its hashes */
 
 static void
@@ -402,18 +344,6 @@ test_example(void **state)
     assert_memory_equal(proof[1], want, LOYALTY_HASH);
     reference_root(want, leaves + 4, 3);
     assert_memory_equal(proof[2], want, LOYALTY_HASH);
-
-    /* of 3 in 7: [c, d, g, l] */
-
-    assert_ok(loyalty_merkle_prover_consistency(&prover, 3, 7));
-    prove(&prover, leaves, 7, proof, &len);
-    assert_int_equal(len, 4);
-    assert_memory_equal(proof[0], leaves[2], LOYALTY_HASH);
-    assert_memory_equal(proof[1], leaves[3], LOYALTY_HASH);
-    reference_root(want, leaves, 2);
-    assert_memory_equal(proof[2], want, LOYALTY_HASH);
-    reference_root(want, leaves + 4, 3);
-    assert_memory_equal(proof[3], want, LOYALTY_HASH);
 }
 
 
@@ -476,7 +406,6 @@ main(void)
         cmocka_unit_test(test_subtrees),
         cmocka_unit_test(test_size_limit),
         cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_consistency),
         cmocka_unit_test(test_example),
         cmocka_unit_test(test_prover_subtrees),
     };
