@@ -121,7 +121,7 @@ redis() {
 
 
 start() {
-    local user=
+    local user='' conf=''
 
     if running nginx > /dev/null || running redis > /dev/null; then
         echo "the demo runs already; \"conf/demo.sh stop $name\" ends it" >&2
@@ -156,6 +156,16 @@ start() {
     wait_for ": < /dev/tcp/127.0.0.1/$port" error.log
 
     try "$(date +%s)"
+
+    [ "$name" = demo ] || conf=" CONF=$name"
+
+    cat << END
+
+The demo runs until Ctrl-C or "make demo-stop$conf".  Its rules are in
+$at/$name.conf: edit them and reload nginx with
+
+kill -HUP \$(cat $at/nginx.pid)
+END
 
     while running nginx > /dev/null; do
         sleep 0.5 &

@@ -10,25 +10,20 @@ prepare() {
 
 
 try() {
-    local now=$1 cid
+    local now=$1 cid purchase
 
-    show "a purchase: points, and progress on what is running" \
-"curl -s $url/loyalty-in/events --json '
+    purchase="curl -s $url/loyalty-in/events --json '
 {\"id\": \"order-$now\", \"member\": \"ada\", \"type\": \"purchase\",
  \"amount\": \"12.50\",
  \"items\": [{\"sku\": \"flat-white\", \"category\": \"coffee/hot\",
             \"quantity\": 3, \"amount\": \"10.50\"},
            {\"sku\": \"scone\", \"category\": \"food\", \"quantity\": 1,
             \"amount\": \"2.00\"}]}'"
+
+    show "a purchase: points, and progress on what is running" "$purchase"
 
     show "the same once more, as a retry would send it: nothing is paid twice" \
-"curl -s $url/loyalty-in/events --json '
-{\"id\": \"order-$now\", \"member\": \"ada\", \"type\": \"purchase\",
- \"amount\": \"12.50\",
- \"items\": [{\"sku\": \"flat-white\", \"category\": \"coffee/hot\",
-            \"quantity\": 3, \"amount\": \"10.50\"},
-           {\"sku\": \"scone\", \"category\": \"food\", \"quantity\": 1,
-            \"amount\": \"2.00\"}]}'"
+         "$purchase"
 
     show "several at once: one line each, in order" \
 "curl -s $url/loyalty-in/events -H 'Content-Type: application/x-ndjson' \\
@@ -88,15 +83,10 @@ make verify
 conf/demo.sh fetch raffle $cid
 build/loyalty-verify $at/fair/raffle
 
-The demo runs until Ctrl-C or "make demo-stop".  Try the lines above with
-values of your own, then:
+Try the lines above with values of your own, then:
 
 curl -s $url/metrics
 make fsck                     # every balance against its ledger
 bin/loyalty-member --redis unix:$at/redis.sock --program shop ada
-
-Its rules are in $at/demo.conf: edit them and reload nginx with
-
-kill -HUP \$(cat $at/nginx.pid)
 END
 }

@@ -15,7 +15,10 @@ prepare() {
 try() {
     local now=$1 api=$url/api/v1 private=http://localhost:$((port + 1))
     local admin="bin/loyalty-call --keys $at/admin.keys --admin"
-    local token=$at/token
+    local token=$at/token card
+
+    card="curl -s -X POST -H @$token -H 'Idempotency-Key: card-$now' \\
+     $api/loyalty/games/scratch/plays"
 
     show "the login service gives a member a token; curl reads it from a file" \
 "echo \"Authorization: Bearer \$(conf/mobile/token.sh $at/login.pem ada)\" \\
@@ -31,13 +34,9 @@ try() {
     $admin --type application/x-ndjson \\
          $private/loyalty-admin/codes/coffee -"
 
-    show "a scratch card for 10 points" \
-"curl -s -X POST -H @$token -H 'Idempotency-Key: card-$now' \\
-     $api/loyalty/games/scratch/plays"
+    show "a scratch card for 10 points" "$card"
 
-    show "the answer was lost; with the same key it is the same card" \
-"curl -s -X POST -H @$token -H 'Idempotency-Key: card-$now' \\
-     $api/loyalty/games/scratch/plays"
+    show "the answer was lost; with the same key it is the same card" "$card"
 
     show "two tickets of the sweepstakes, and one for nothing" \
 "curl -s -H @$token -H 'Idempotency-Key: spring-$now' --json '{\"tickets\": 2}' \\
@@ -66,10 +65,5 @@ curl -s $url/fair/games     # or $url/fair/verify.html: the draws
 curl -s $private/metrics
 tail $at/access.log
 bin/loyalty-member --redis unix:$at/redis.sock --program app ada
-
-The demo runs until Ctrl-C or "make demo-stop CONF=mobile".  Its rules are in
-$at/mobile.conf: edit them and reload nginx with
-
-kill -HUP \$(cat $at/nginx.pid)
 END
 }

@@ -13,7 +13,8 @@ prepare() {
 
 
 try() {
-    local now=$1 order private=http://localhost:$((port + 1)) jar=$at/cookies
+    local now=$1 private=http://localhost:$((port + 1)) jar=$at/cookies
+    local order checkout
 
     show "somebody signs in: to the shop, which knows nothing of loyalty" \
 "curl -s -o /dev/null -c $jar -d name=ada $url/login"
@@ -24,13 +25,13 @@ try() {
     order=$(cd "$root" && curl -s -b "$jar" "$url/" \
             | sed -n 's/.*name="order" value="\([0-9]*\)".*/\1/p;T;q')
 
-    show "a checkout, which nginx observes" \
-"curl -s -b $jar -d order=$order -d item=beans -d quantity=4 \\
+    checkout="curl -s -b $jar -d order=$order -d item=beans -d quantity=4 \\
      $url/checkout | grep -o 'Thank you.*:'"
 
+    show "a checkout, which nginx observes" "$checkout"
+
     show "the same once more: the shop says so again, and nothing is paid twice" \
-"curl -s -b $jar -d order=$order -d item=beans -d quantity=4 \\
-     $url/checkout | grep -o 'Thank you.*:'"
+         "$checkout"
 
     show "what the backend is told by nginx of who is asking" \
 "curl -s -b $jar $url/headers | grep loyalty"
@@ -66,10 +67,5 @@ bought waits in $at/spool.  When Redis is back it is credited:
 kill \$(cat $at/redis.pid)
 conf/demo.sh redis shop
 tail $at/access.log
-
-The demo runs until Ctrl-C or "make demo-stop CONF=shop".  Its rules are in
-$at/shop.conf: edit them and reload nginx with
-
-kill -HUP \$(cat $at/nginx.pid)
 END
 }
