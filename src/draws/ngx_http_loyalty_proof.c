@@ -106,20 +106,7 @@ ngx_http_loyalty_proof(ngx_http_request_t *r)
 
     ngx_http_set_ctx(r, ctx, ngx_http_loyalty_module);
 
-    rc = ngx_http_loyalty_proof_start(ctx);
-
-    if (rc != NGX_BUSY) {
-        return rc;
-    }
-
-    r->main->count++;
-
-    if (ngx_http_loyalty_body_watch(r) != NGX_OK) {
-        r->main->count--;
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return NGX_DONE;
+    return ngx_http_loyalty_body_none(r, ngx_http_loyalty_proof_start(ctx));
 }
 
 

@@ -14,6 +14,7 @@
 
 
 static void ngx_http_loyalty_body_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_loyalty_body_watch(ngx_http_request_t *r);
 static ngx_int_t ngx_http_loyalty_body_collect(ngx_http_request_t *r,
     ngx_http_loyalty_body_t *body);
 static ngx_int_t ngx_http_loyalty_body_copy(ngx_http_request_t *r,
@@ -306,6 +307,40 @@ ngx_http_loyalty_body_room(ngx_http_request_t *r,
 
 
 ngx_int_t
+ngx_http_loyalty_body_none(ngx_http_request_t *r, ngx_int_t rc)
+{
+    if (rc != NGX_BUSY) {
+        return rc;
+    }
+
+    r->main->count++;
+
+    if (ngx_http_loyalty_body_watch(r) != NGX_OK) {
+        r->main->count--;
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return NGX_DONE;
+}
+
+
+void
+ngx_http_loyalty_body_done(ngx_http_request_t *r, ngx_int_t rc)
+{
+    if (rc == NGX_BUSY) {
+
+        if (ngx_http_loyalty_body_watch(r) == NGX_OK) {
+            return;
+        }
+
+        rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_http_finalize_request(r, rc);
+}
+
+
+static ngx_int_t
 ngx_http_loyalty_body_watch(ngx_http_request_t *r)
 {
     ngx_event_t  *rev;

@@ -55,10 +55,12 @@ ngx_int_t ngx_http_loyalty_body_read(ngx_http_request_t *r,
     ngx_http_loyalty_body_t *body);
 
 /*
- * For a request that waits for Redis, its body read or to be discarded:
- * notices a client that goes away.
+ * What a content handler returns, or how a body's handler ends, when rc is
+ * that of the first step: with NGX_BUSY the request waits for Redis, and a
+ * client that goes away is noticed.
  */
-ngx_int_t ngx_http_loyalty_body_watch(ngx_http_request_t *r);
+ngx_int_t ngx_http_loyalty_body_none(ngx_http_request_t *r, ngx_int_t rc);
+void ngx_http_loyalty_body_done(ngx_http_request_t *r, ngx_int_t rc);
 
 
 #endif /* _NGX_HTTP_LOYALTY_BODY_H_INCLUDED_ */

@@ -260,18 +260,9 @@ ngx_http_loyalty_event_body(ngx_http_request_t *r,
 
     } else if (rc == NGX_OK) {
         rc = ngx_http_loyalty_event_run(r, ctx);
-
-        if (rc == NGX_BUSY) {
-
-            if (ngx_http_loyalty_body_watch(r) == NGX_OK) {
-                return;
-            }
-
-            rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
     }
 
-    ngx_http_finalize_request(r, rc);
+    ngx_http_loyalty_body_done(r, rc);
 }
 
 

@@ -89,6 +89,8 @@ ngx_http_loyalty_member_resume(ngx_http_loyalty_member_ctx_t *ctx,
     r = ctx->request;
     c = r->connection;
 
+    /* post_action goes on with the request of a client that has gone */
+
     if (ngx_http_get_module_ctx(r, ngx_http_loyalty_module) != ctx) {
         return;
     }

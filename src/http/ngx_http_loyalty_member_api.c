@@ -13,6 +13,15 @@
 #include "ngx_http_loyalty_admin.h"
 
 
+/* what a step of a request in the event loop was told by Redis */
+
+typedef struct {
+    ngx_http_loyalty_member_ctx_t    *ctx;
+    ngx_http_loyalty_status_e         status;
+    ngx_http_loyalty_reply_t         *reply;
+} ngx_http_loyalty_member_replied_t;
+
+
 static ngx_int_t ngx_http_loyalty_member_prepare(ngx_http_request_t *r,
     ngx_http_loyalty_member_ctx_t *ctx);
 static ngx_int_t ngx_http_loyalty_member_header(ngx_http_request_t *r);
@@ -47,6 +56,7 @@ static ngx_int_t ngx_http_loyalty_member_too_large(
 static void ngx_http_loyalty_member_cleanup(void *data);
 static void ngx_http_loyalty_member_done(void *data,
     ngx_http_loyalty_status_e status, ngx_http_loyalty_reply_t *reply);
+static ngx_int_t ngx_http_loyalty_member_replied(void *data);
 
 
 /* what there is; paths of games stand behind those of the member */
@@ -450,20 +460,8 @@ ngx_http_loyalty_member_get(ngx_http_loyalty_member_ctx_t *ctx)
         return rc;
     }
 
-    rc = ngx_http_loyalty_member_start(ctx);
-
-    if (rc != NGX_BUSY) {
-        return rc;
-    }
-
-    ctx->request->main->count++;
-
-    if (ngx_http_loyalty_body_watch(ctx->request) != NGX_OK) {
-        ctx->request->main->count--;
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return NGX_DONE;
+    return ngx_http_loyalty_body_none(ctx->request,
+                                      ngx_http_loyalty_member_start(ctx));
 }
 
 
@@ -524,18 +522,9 @@ ngx_http_loyalty_member_body(ngx_http_request_t *r,
 
     } else if (rc == NGX_OK) {
         rc = ngx_http_loyalty_member_object(ctx);
-
-        if (rc == NGX_BUSY) {
-
-            if (ngx_http_loyalty_body_watch(r) == NGX_OK) {
-                return;
-            }
-
-            rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
     }
 
-    ngx_http_finalize_request(r, rc);
+    ngx_http_loyalty_body_done(r, rc);
 }
 
 
@@ -649,38 +638,31 @@ ngx_http_loyalty_member_done(void *data, ngx_http_loyalty_status_e status,
 {
     ngx_http_loyalty_member_ctx_t *ctx = data;
 
-    ngx_int_t            rc;
-    ngx_connection_t    *c;
-    ngx_http_request_t  *r;
+    ngx_http_loyalty_member_replied_t  replied;
 
     ctx->op = NULL;
 
-    r = ctx->request;
-    c = r->connection;
-
-    /* post_action goes on with the request of a client that has gone */
-
-    if (ngx_http_get_module_ctx(r, ngx_http_loyalty_module) != ctx) {
-        return;
-    }
-
-    ngx_http_set_log_request(c->log, r);
-
-    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, c->log, 0,
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
                    "loyalty member reply status:%ui", (ngx_uint_t) status);
 
-    if (status == NGX_HTTP_LOYALTY_REPLY) {
-        rc = ctx->reply(ctx, reply);
+    replied.ctx = ctx;
+    replied.status = status;
+    replied.reply = reply;
 
-        if (rc == NGX_BUSY) {
-            return;
-        }
+    ngx_http_loyalty_member_resume(ctx, ngx_http_loyalty_member_replied,
+                                   &replied);
+}
 
-    } else {
-        rc = ngx_http_loyalty_member_problem(ctx,
-                            ngx_http_loyalty_status_problem(status), NULL);
+
+static ngx_int_t
+ngx_http_loyalty_member_replied(void *data)
+{
+    ngx_http_loyalty_member_replied_t *replied = data;
+
+    if (replied->status == NGX_HTTP_LOYALTY_REPLY) {
+        return replied->ctx->reply(replied->ctx, replied->reply);
     }
 
-    ngx_http_finalize_request(r, rc);
-    ngx_http_run_posted_requests(c);
+    return ngx_http_loyalty_member_problem(replied->ctx,
+                   ngx_http_loyalty_status_problem(replied->status), NULL);
 }
