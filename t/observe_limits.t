@@ -107,6 +107,35 @@ END
 }
 
 
+# ---- two that observe, and both have more than their rings hold ----
+
+{
+    my $http = 'loyalty_ring zone=seen:256k; '
+             . 'loyalty_spool path=%%TESTDIR%%/spool max=1m;';
+    my $t = Loyalty::Shop->start(http => $http);
+    my $dir = $t->dir;
+    my $other = Loyalty::Shop->start(redis => 0,
+        redis_to => "unix:$dir/redis.sock timeout=300ms",
+        http => $http =~ s/%%TESTDIR%%/$dir/r);
+    my @shops = map { Loyalty::Shop->new($_) } $t, $other;
+
+    $shops[1]{bought} = 10_000;
+    $t->redis_kill;
+
+    for my $round (1 .. 15) {
+        $_->buy(40, "two without Redis, $round") for @shops;
+    }
+
+    is($_->metric(observed_dropped_total => 'reason="ring_full"'), 0,
+       'each gets at the spool before its ring is full') for @shops;
+
+    $shops[0]->lost(-600);
+    $t->redis_start;
+    $shops[0]->credited('the events of both', 20);
+    ok($t->wait_for(sub { !-e "$dir/spool/shop.wait" }), 'nobody asks for it');
+}
+
+
 # ---- a worker that is short of file descriptors ----
 
 SKIP: {

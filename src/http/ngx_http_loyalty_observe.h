@@ -50,7 +50,8 @@ typedef enum {
 
 /* words that the ring keeps for us: who has the spool, what is in it, whether
    that comes first; since when nobody has been answered; when each refusal was
-   last logged, and how many were not since; the name of the Redis, 4 words */
+   last logged, and how many were not since; the name of the Redis, 4 words;
+   when the spool was left to another nginx */
 
 #define NGX_HTTP_LOYALTY_RING_SPOOLER     0
 #define NGX_HTTP_LOYALTY_RING_BYTES       1
@@ -63,6 +64,8 @@ typedef enum {
     (NGX_HTTP_LOYALTY_RING_LOGGED + NGX_HTTP_LOYALTY_REFUSALS)
 #define NGX_HTTP_LOYALTY_RING_STORE                                           \
     (NGX_HTTP_LOYALTY_RING_SILENT + NGX_HTTP_LOYALTY_REFUSALS)
+#define NGX_HTTP_LOYALTY_RING_LEFT                                            \
+    (NGX_HTTP_LOYALTY_RING_STORE + 4)
 
 
 /* a "data." parameter */

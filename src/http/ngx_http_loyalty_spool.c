@@ -10,7 +10,8 @@
  * Whoever holds the lock of DIR/PROGRAM.lock is that worker.  The kernel takes
  * the lock from a process that ends, however it ends, and it holds among
  * several nginx on one machine.  It is held only while there is something to
- * do: nothing touches the disk while Redis takes what is observed.
+ * do: nothing touches the disk while Redis takes what is observed.  Another
+ * nginx whose ring fills meanwhile makes DIR/PROGRAM.wait, and gets the lock.
  *
  * Files are DIR/PROGRAM.N, N of 16 hexadecimal digits, each a little part of
  * what the spool may hold.  One is deleted when all of its records have been
@@ -26,6 +27,8 @@
 
 
 static ngx_int_t ngx_http_loyalty_spool_lock(ngx_http_loyalty_spool_t *spool);
+static void ngx_http_loyalty_spool_wait(ngx_http_loyalty_spool_t *spool,
+    u_char *name);
 static ngx_int_t ngx_http_loyalty_spool_there(void *data, uint64_t number,
     off_t size);
 static ngx_int_t ngx_http_loyalty_spool_number(ngx_str_t *name,
@@ -184,6 +187,48 @@ ngx_http_loyalty_spool_lock(ngx_http_loyalty_spool_t *spool)
 
 
 void
+ngx_http_loyalty_spool_ask(ngx_http_loyalty_spool_t *spool)
+{
+    u_char    name[NGX_MAX_PATH];
+    ngx_fd_t  fd;
+
+    ngx_http_loyalty_spool_wait(spool, name);
+
+    fd = ngx_open_file(name, NGX_FILE_WRONLY, NGX_FILE_CREATE_OR_OPEN,
+                       NGX_FILE_OWNER_ACCESS);
+
+    if (fd == NGX_INVALID_FILE) {
+        ngx_http_loyalty_spool_failed(spool, ngx_errno, ngx_open_file_n, 0);
+        return;
+    }
+
+    if (ngx_close_file(fd) == NGX_FILE_ERROR) {
+        ngx_log_error(NGX_LOG_ALERT, spool->log, ngx_errno,
+                      ngx_close_file_n " \"%s\" failed", name);
+    }
+}
+
+
+ngx_uint_t
+ngx_http_loyalty_spool_asked(ngx_http_loyalty_spool_t *spool)
+{
+    u_char  name[NGX_MAX_PATH];
+
+    ngx_http_loyalty_spool_wait(spool, name);
+
+    return ngx_delete_file(name) != NGX_FILE_ERROR;
+}
+
+
+static void
+ngx_http_loyalty_spool_wait(ngx_http_loyalty_spool_t *spool, u_char *name)
+{
+    (void) ngx_sprintf(name, "%V/%V.wait%Z", &spool->conf->path->name,
+                       &spool->program->name);
+}
+
+
+void
 ngx_http_loyalty_spool_release(ngx_http_loyalty_spool_t *spool)
 {
     ngx_queue_t                 *q;
@@ -196,6 +241,10 @@ ngx_http_loyalty_spool_release(ngx_http_loyalty_spool_t *spool)
     ngx_http_loyalty_spool_seal(spool);
     ngx_http_loyalty_spool_close(spool);
     ngx_http_loyalty_store_released(spool);
+
+    if (ngx_queue_empty(&spool->segments)) {
+        (void) ngx_http_loyalty_spool_asked(spool);
+    }
 
     while (!ngx_queue_empty(&spool->segments)) {
         q = ngx_queue_head(&spool->segments);

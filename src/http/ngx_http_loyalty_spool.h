@@ -104,6 +104,13 @@ ngx_http_loyalty_spool_t *ngx_http_loyalty_spool_create(ngx_pool_t *pool,
 ngx_int_t ngx_http_loyalty_spool_acquire(ngx_http_loyalty_spool_t *spool);
 void ngx_http_loyalty_spool_release(ngx_http_loyalty_spool_t *spool);
 
+/*
+ * Another nginx has it, and ours has hardly any room left: that one is asked
+ * to leave it.  asked(): that one was, and is not any more.
+ */
+void ngx_http_loyalty_spool_ask(ngx_http_loyalty_spool_t *spool);
+ngx_uint_t ngx_http_loyalty_spool_asked(ngx_http_loyalty_spool_t *spool);
+
 #define ngx_http_loyalty_spool_mine(spool)                                    \
     ((spool)->lock != NGX_INVALID_FILE)
 

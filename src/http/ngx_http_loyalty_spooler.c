@@ -15,6 +15,11 @@
  * stays.  A spooler that is not answered for long lets another try, whose
  * connection may be better.
  *
+ * Several nginx may share a spool.  One that has filled half of its ring and
+ * finds another's spooler at work asks for its place.  That one leaves, with
+ * all of its nginx's workers, while nobody is answered; when it is, all can
+ * send what they have, and it goes on.
+ *
  * This happens twenty times a second, and more often when the ring is nearly
  * full: half of it is still free when it begins.
  */
@@ -38,11 +43,15 @@ static ngx_msec_t ngx_http_loyalty_spooler_work(
     ngx_http_loyalty_sender_t *sender);
 static ngx_uint_t ngx_http_loyalty_spooler_drained(
     ngx_http_loyalty_sender_t *sender);
+static ngx_uint_t ngx_http_loyalty_spooler_asked(
+    ngx_http_loyalty_sender_t *sender);
 static ngx_uint_t ngx_http_loyalty_spooler_turn(
     ngx_http_loyalty_sender_t *sender);
 static ngx_uint_t ngx_http_loyalty_spooler_rests(
     ngx_http_loyalty_sender_t *sender);
 static ngx_uint_t ngx_http_loyalty_spooler_pressed(
+    ngx_http_loyalty_sender_t *sender);
+static ngx_uint_t ngx_http_loyalty_spooler_half(
     ngx_http_loyalty_sender_t *sender);
 static ngx_uint_t ngx_http_loyalty_spooler_away(
     ngx_http_loyalty_sender_t *sender);
@@ -149,7 +158,8 @@ ngx_http_loyalty_spooler_work(ngx_http_loyalty_sender_t *sender)
 
     spool = sender->spool;
 
-    if (ngx_exiting || ngx_http_loyalty_spooler_turn(sender)
+    if (ngx_exiting || ngx_http_loyalty_spooler_asked(sender)
+        || ngx_http_loyalty_spooler_turn(sender)
         || (ngx_http_loyalty_spool_mine(spool)
             && ngx_http_loyalty_spooler_alone(sender)))
     {
@@ -267,6 +277,28 @@ ngx_http_loyalty_spooler_drained(ngx_http_loyalty_sender_t *sender)
 }
 
 
+/* the spool is ours, and nobody is answered: another nginx has asked for it,
+   whose turn it is before those of our own */
+
+static ngx_uint_t
+ngx_http_loyalty_spooler_asked(ngx_http_loyalty_sender_t *sender)
+{
+    if (!ngx_http_loyalty_spool_mine(sender->spool)
+        || !ngx_http_loyalty_spooler_away(sender)
+        || ngx_current_msec - sender->spool->acquired
+           < NGX_HTTP_LOYALTY_SPOOLER_FAST
+        || !ngx_http_loyalty_spool_asked(sender->spool))
+    {
+        return 0;
+    }
+
+    __atomic_store_n(&sender->spool->ring->user[NGX_HTTP_LOYALTY_RING_LEFT],
+                     (uint64_t) ngx_current_msec, __ATOMIC_RELEASE);
+
+    return 1;
+}
+
+
 /* the spool is ours, and nobody is answered: it is another's turn */
 
 static ngx_uint_t
@@ -283,12 +315,9 @@ ngx_http_loyalty_spooler_turn(ngx_http_loyalty_sender_t *sender)
 void
 ngx_http_loyalty_spooler_added(ngx_http_loyalty_sender_t *sender)
 {
-    ngx_msec_t       soon;
-    loyalty_ring_t  *ring;
+    ngx_msec_t  soon;
 
-    ring = sender->spool->ring;
-
-    if (loyalty_ring_used(ring) * 2 <= (int64_t) ring->nslots) {
+    if (!ngx_http_loyalty_spooler_half(sender)) {
         return;
     }
 
@@ -306,11 +335,23 @@ ngx_http_loyalty_spooler_added(ngx_http_loyalty_sender_t *sender)
 }
 
 
-/* it was the spooler, and lets another be it */
+/* it was the spooler, or one of its nginx was, and lets another be it */
 
 static ngx_uint_t
 ngx_http_loyalty_spooler_rests(ngx_http_loyalty_sender_t *sender)
 {
+    uint64_t  left;
+
+    left = __atomic_load_n(&sender->spool->ring
+                                   ->user[NGX_HTTP_LOYALTY_RING_LEFT],
+                           __ATOMIC_ACQUIRE);
+
+    if (left && ngx_current_msec - (ngx_msec_t) left
+                < NGX_HTTP_LOYALTY_SPOOLER_REST)
+    {
+        return 1;
+    }
+
     return sender->rest
            && ngx_current_msec - sender->rest < NGX_HTTP_LOYALTY_SPOOLER_REST;
 }
@@ -334,12 +375,21 @@ ngx_http_loyalty_spooler_urgent(ngx_http_loyalty_sender_t *sender)
 static ngx_uint_t
 ngx_http_loyalty_spooler_pressed(ngx_http_loyalty_sender_t *sender)
 {
+    return ngx_http_loyalty_spooler_half(sender)
+           || ngx_http_loyalty_spooler_away(sender);
+}
+
+
+/* more than half of the ring is in use */
+
+static ngx_uint_t
+ngx_http_loyalty_spooler_half(ngx_http_loyalty_sender_t *sender)
+{
     loyalty_ring_t  *ring;
 
     ring = sender->spool->ring;
 
-    return loyalty_ring_used(ring) * 2 > (int64_t) ring->nslots
-           || ngx_http_loyalty_spooler_away(sender);
+    return loyalty_ring_used(ring) * 2 > (int64_t) ring->nslots;
 }
 
 
@@ -454,6 +504,8 @@ ngx_http_loyalty_spooler_wanted(ngx_http_loyalty_sender_t *sender,
 static void
 ngx_http_loyalty_spooler_become(ngx_http_loyalty_sender_t *sender)
 {
+    ngx_http_loyalty_spool_t  *spool;
+
     if (sender->records == NULL) {
         sender->records = ngx_alloc(NGX_HTTP_LOYALTY_WINDOW * LOYALTY_RECORD,
                                     sender->log);
@@ -462,7 +514,18 @@ ngx_http_loyalty_spooler_become(ngx_http_loyalty_sender_t *sender)
         }
     }
 
-    (void) ngx_http_loyalty_spool_acquire(sender->spool);
+    spool = sender->spool;
+
+    if (ngx_http_loyalty_spool_acquire(spool) == NGX_DECLINED
+        && !spool->foreign
+        && !(spool->failing
+             && ngx_current_msec - spool->failed
+                < NGX_HTTP_LOYALTY_SPOOL_AGAIN)
+        && spool->ring->user[NGX_HTTP_LOYALTY_RING_SPOOL_FULL] == 0
+        && ngx_http_loyalty_spooler_half(sender))
+    {
+        ngx_http_loyalty_spool_ask(spool);
+    }
 }
 
 
