@@ -14,6 +14,7 @@ static char *ngx_http_loyalty_observe_init_main_conf(ngx_conf_t *cf,
 static void *ngx_http_loyalty_observe_create_conf(ngx_conf_t *cf);
 static char *ngx_http_loyalty_observe_merge_conf(ngx_conf_t *cf, void *parent,
     void *child);
+static ngx_int_t ngx_http_loyalty_observe_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_loyalty_observe_init_process(ngx_cycle_t *cycle);
 static void ngx_http_loyalty_observe_exit_process(ngx_cycle_t *cycle);
 static void ngx_http_loyalty_observe_exit_master(ngx_cycle_t *cycle);
@@ -78,7 +79,7 @@ ngx_module_t  ngx_http_loyalty_observe_module = {
     ngx_http_loyalty_observe_commands,     /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_http_loyalty_observe_init_module,  /* init module */
     ngx_http_loyalty_observe_init_process, /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -191,6 +192,31 @@ ngx_http_loyalty_observe_merge_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->rules, prev->rules, NULL);
 
     return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_observe_init_module(ngx_cycle_t *cycle)
+{
+    ngx_http_loyalty_observe_main_conf_t  *omcf, *before;
+
+    omcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                              ngx_http_loyalty_observe_module);
+
+    if (omcf == NULL) {
+        return NGX_OK;
+    }
+
+    before = NULL;
+
+    if (!ngx_is_init_cycle(cycle->old_cycle)) {
+        before = ngx_http_cycle_get_module_main_conf(cycle->old_cycle,
+                                              ngx_http_loyalty_observe_module);
+    }
+
+    ngx_http_loyalty_spool_left(cycle, omcf, before);
+
+    return NGX_OK;
 }
 
 

@@ -10,6 +10,7 @@
  *     spooler.c, mover.c    from the ring to the spool
  *     spool.c, spool_write.c, replay.c    its files
  *     spool_store.c    which Redis they are for
+ *     spool_left.c     those that nobody sends
  *     observed.c       a record as a call
  *
  * A worker has one sender for each observed program.  An event is in the ring
@@ -220,6 +221,15 @@ void ngx_http_loyalty_rings_count(ngx_http_loyalty_program_t *program,
 /* bytes in the program's spool, as they were last told */
 ngx_atomic_int_t ngx_http_loyalty_spool_bytes(
     ngx_http_loyalty_program_t *program);
+
+
+/* ---- spool_left.c ---- */
+
+/* says which files of a spool nobody sends; before: of the configuration that
+   this one follows, or NULL */
+void ngx_http_loyalty_spool_left(ngx_cycle_t *cycle,
+    ngx_http_loyalty_observe_main_conf_t *omcf,
+    ngx_http_loyalty_observe_main_conf_t *before);
 
 
 /* ---- observed.c ---- */

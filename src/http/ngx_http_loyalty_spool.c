@@ -23,18 +23,19 @@
 
 
 #define NGX_HTTP_LOYALTY_SPOOL_DIGITS  16
+#define NGX_HTTP_LOYALTY_SPOOL_PROGRAM 64         /* bytes of its name */
 #define NGX_HTTP_LOYALTY_SPOOL_REMIND  10000      /* ms */
 
 
 static ngx_int_t ngx_http_loyalty_spool_lock(ngx_http_loyalty_spool_t *spool);
 static void ngx_http_loyalty_spool_wait(ngx_http_loyalty_spool_t *spool,
     u_char *name);
-static ngx_int_t ngx_http_loyalty_spool_there(void *data, uint64_t number,
-    off_t size);
+static ngx_int_t ngx_http_loyalty_spool_there(void *data, ngx_str_t *program,
+    uint64_t number, off_t size);
 static ngx_int_t ngx_http_loyalty_spool_number(ngx_str_t *name,
     ngx_str_t *program, uint64_t *number);
-static ngx_int_t ngx_http_loyalty_spool_found(void *data, uint64_t number,
-    off_t size);
+static ngx_int_t ngx_http_loyalty_spool_found(void *data, ngx_str_t *program,
+    uint64_t number, off_t size);
 static ngx_int_t ngx_http_loyalty_spool_cmp(const ngx_queue_t *one,
     const ngx_queue_t *two);
 
@@ -135,7 +136,8 @@ ngx_http_loyalty_spool_look(ngx_http_loyalty_spool_t *spool)
 
 
 static ngx_int_t
-ngx_http_loyalty_spool_there(void *data, uint64_t number, off_t size)
+ngx_http_loyalty_spool_there(void *data, ngx_str_t *program, uint64_t number,
+    off_t size)
 {
     ngx_uint_t *there = data;
 
@@ -330,14 +332,14 @@ ngx_http_loyalty_spool_name(ngx_http_loyalty_spool_conf_t *conf,
 ngx_int_t
 ngx_http_loyalty_spool_files(ngx_http_loyalty_spool_conf_t *conf,
     ngx_str_t *program, ngx_log_t *log,
-    ngx_int_t (*handler)(void *data, uint64_t number, off_t size), void *data)
+    ngx_http_loyalty_spool_file_pt handler, void *data)
 {
     u_char           path[NGX_MAX_PATH];
     uint64_t         number;
     ngx_dir_t        dir;
     ngx_err_t        err;
     ngx_int_t        rc;
-    ngx_str_t        name;
+    ngx_str_t        name, own;
     ngx_file_info_t  fi;
 
     if (ngx_open_dir(&conf->path->name, &dir) == NGX_ERROR) {
@@ -365,17 +367,28 @@ ngx_http_loyalty_spool_files(ngx_http_loyalty_spool_conf_t *conf,
         name.len = ngx_de_namelen(&dir);
         name.data = ngx_de_name(&dir);
 
-        if (ngx_http_loyalty_spool_number(&name, program, &number) != NGX_OK) {
+        if (program != NULL) {
+            own = *program;
+
+        } else {
+            own.data = name.data;
+            own.len = name.len
+                      - ngx_min(name.len, NGX_HTTP_LOYALTY_SPOOL_DIGITS + 1);
+        }
+
+        if (own.len == 0 || own.len > NGX_HTTP_LOYALTY_SPOOL_PROGRAM
+            || ngx_http_loyalty_spool_number(&name, &own, &number) != NGX_OK)
+        {
             continue;
         }
 
-        ngx_http_loyalty_spool_name(conf, program, number, path);
+        ngx_http_loyalty_spool_name(conf, &own, number, path);
 
         if (ngx_file_info(path, &fi) == NGX_FILE_ERROR) {
             continue;
         }
 
-        rc = handler(data, number, ngx_file_size(&fi));
+        rc = handler(data, &own, number, ngx_file_size(&fi));
     }
 
     if (ngx_close_dir(&dir) == NGX_ERROR) {
@@ -424,7 +437,8 @@ ngx_http_loyalty_spool_number(ngx_str_t *name, ngx_str_t *program,
 
 
 static ngx_int_t
-ngx_http_loyalty_spool_found(void *data, uint64_t number, off_t size)
+ngx_http_loyalty_spool_found(void *data, ngx_str_t *program, uint64_t number,
+    off_t size)
 {
     ngx_http_loyalty_spool_t *spool = data;
 

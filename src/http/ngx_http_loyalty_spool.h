@@ -93,6 +93,10 @@ typedef struct {
 } ngx_http_loyalty_spool_t;
 
 
+typedef ngx_int_t (*ngx_http_loyalty_spool_file_pt)(void *data,
+    ngx_str_t *program, uint64_t number, off_t size);
+
+
 /* ---- spool.c ---- */
 
 ngx_http_loyalty_spool_t *ngx_http_loyalty_spool_create(ngx_pool_t *pool,
@@ -128,11 +132,11 @@ ngx_uint_t ngx_http_loyalty_spool_empty(ngx_http_loyalty_spool_t *spool);
 void ngx_http_loyalty_spool_name(ngx_http_loyalty_spool_conf_t *conf,
     ngx_str_t *program, uint64_t number, u_char *name);
 
-/* files of the program by their numbers; handler may return NGX_ERROR */
+/* files of a program, NULL: of all, by their numbers; handler may return
+   NGX_ERROR */
 ngx_int_t ngx_http_loyalty_spool_files(ngx_http_loyalty_spool_conf_t *conf,
     ngx_str_t *program, ngx_log_t *log,
-    ngx_int_t (*handler)(void *data, uint64_t number, off_t size),
-    void *data);
+    ngx_http_loyalty_spool_file_pt handler, void *data);
 
 /* for the others: what the process that has it says */
 void ngx_http_loyalty_spool_tell(ngx_http_loyalty_spool_t *spool);

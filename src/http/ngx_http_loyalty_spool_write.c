@@ -23,8 +23,8 @@ static ngx_int_t ngx_http_loyalty_spool_write(ngx_fd_t fd, u_char *p,
 static size_t ngx_http_loyalty_spool_whole(u_char *p, size_t n);
 static ngx_int_t ngx_http_loyalty_spool_sync(ngx_http_loyalty_spool_t *spool);
 
-static ngx_int_t ngx_http_loyalty_save_found(void *data, uint64_t number,
-    off_t size);
+static ngx_int_t ngx_http_loyalty_save_found(void *data, ngx_str_t *program,
+    uint64_t number, off_t size);
 static ngx_fd_t ngx_http_loyalty_save_open(ngx_cycle_t *cycle,
     ngx_http_loyalty_spool_conf_t *conf, ngx_str_t *program,
     uint64_t number, u_char *name);
@@ -396,7 +396,8 @@ done:
 
 
 static ngx_int_t
-ngx_http_loyalty_save_found(void *data, uint64_t number, off_t size)
+ngx_http_loyalty_save_found(void *data, ngx_str_t *program, uint64_t number,
+    off_t size)
 {
     ngx_http_loyalty_save_t *save = data;
 
