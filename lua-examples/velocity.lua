@@ -50,7 +50,7 @@ function _M.check(options)
     end
 
     if is_bot(ngx.var.http_user_agent) then
-        return refuse(403, 'not_eligible', 'Games are for people')
+        return refuse(403, 'no_browser', 'Games are for people')
     end
 
     local member = options.member

@@ -262,7 +262,7 @@ sub redeem {
 
 my $app = 'ShopApp/3.1 (iPhone)';
 
-is(redeem('ada', 'curl/8.0', 'a')->status, 403, 'no browser');
+is(redeem('ada', 'curl/8.0', 'a')->json->{code}, 'no_browser', 'no browser');
 is(redeem('ada', undef, 'a')->status, 403, 'no agent at all');
 is_deeply([ map { redeem('ada', $app, "k$_")->status } 1 .. 4 ],
           [ 200, 200, 200, 429 ], 'too fast');
