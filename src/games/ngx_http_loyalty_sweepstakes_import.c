@@ -165,7 +165,6 @@ ngx_http_loyalty_import_ready(ngx_http_loyalty_member_ctx_t *ctx)
 static ngx_int_t
 ngx_http_loyalty_import_next(ngx_http_loyalty_member_ctx_t *ctx)
 {
-    u_char                         *end;
     ngx_int_t                       rc;
     ngx_str_t                       line;
     ngx_http_loyalty_fault_t        fault;
@@ -173,25 +172,9 @@ ngx_http_loyalty_import_next(ngx_http_loyalty_member_ctx_t *ctx)
 
     in = ctx->data;
 
-    while (in->pos < ctx->body.last) {
-
-        end = ngx_strlchr(in->pos, ctx->body.last, '\n');
-        end = (end != NULL) ? end : ctx->body.last;
-
-        line.data = in->pos;
-        line.len = end - in->pos;
-
-        in->pos = end + 1;
-        in->line++;
-
-        if (line.len && line.data[line.len - 1] == '\r') {
-            line.len--;
-        }
-
-        if (line.len == 0) {
-            continue;
-        }
-
+    while (ngx_http_loyalty_body_line(&ctx->body, &in->pos, &in->line, &line)
+           == NGX_OK)
+    {
         if (ngx_http_loyalty_import_line(ctx, &line, &fault) != NGX_OK) {
             return ngx_http_loyalty_import_stop(ctx, fault.problem,
                                                 &fault.pointer,

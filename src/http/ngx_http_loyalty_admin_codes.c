@@ -92,7 +92,6 @@ ngx_http_loyalty_admin_import(ngx_http_loyalty_member_ctx_t *ctx,
 static ngx_int_t
 ngx_http_loyalty_admin_import_next(ngx_http_loyalty_member_ctx_t *ctx)
 {
-    u_char                     *end;
     ngx_str_t                   arg, line, keys[2];
     ngx_uint_t                  n;
     loyalty_mpw_t               w;
@@ -103,30 +102,17 @@ ngx_http_loyalty_admin_import_next(ngx_http_loyalty_member_ctx_t *ctx)
 
     loyalty_mpw_init(&w, in->buf, sizeof(in->buf));
 
-    for (n = 0; n < NGX_HTTP_LOYALTY_CODES && in->pos < ctx->body.last; ) {
+    for (n = 0; n < NGX_HTTP_LOYALTY_CODES; n++) {
 
-        end = ngx_strlchr(in->pos, ctx->body.last, '\n');
-        end = (end != NULL) ? end : ctx->body.last;
-
-        line.data = in->pos;
-        line.len = end - in->pos;
-
-        in->pos = end + 1;
-        in->line++;
-
-        if (line.len && line.data[line.len - 1] == '\r') {
-            line.len--;
-        }
-
-        if (line.len == 0) {
-            continue;
+        if (ngx_http_loyalty_body_line(&ctx->body, &in->pos, &in->line, &line)
+            != NGX_OK)
+        {
+            break;
         }
 
         if (ngx_http_loyalty_admin_code(in, &line, &w, &fault) != NGX_OK) {
             return ngx_http_loyalty_admin_import_fault(ctx, &fault);
         }
-
-        n++;
     }
 
     if (n == 0 && in->unused >= 0) {

@@ -307,6 +307,36 @@ ngx_http_loyalty_body_room(ngx_http_request_t *r,
 
 
 ngx_int_t
+ngx_http_loyalty_body_line(ngx_http_loyalty_body_t *body, u_char **pos,
+    ngx_uint_t *number, ngx_str_t *line)
+{
+    u_char  *end;
+
+    while (*pos < body->last) {
+
+        end = ngx_strlchr(*pos, body->last, '\n');
+        end = (end != NULL) ? end : body->last;
+
+        line->data = *pos;
+        line->len = end - *pos;
+
+        *pos = end + 1;
+        (*number)++;
+
+        if (line->len && line->data[line->len - 1] == '\r') {
+            line->len--;
+        }
+
+        if (line->len != 0) {
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DONE;
+}
+
+
+ngx_int_t
 ngx_http_loyalty_body_none(ngx_http_request_t *r, ngx_int_t rc)
 {
     if (rc != NGX_BUSY) {

@@ -55,6 +55,13 @@ ngx_int_t ngx_http_loyalty_body_read(ngx_http_request_t *r,
     ngx_http_loyalty_body_t *body);
 
 /*
+ * The next line of a body that was read that is not empty, without its end;
+ * pos begins at its start, number counts lines.  NGX_DONE: there is none.
+ */
+ngx_int_t ngx_http_loyalty_body_line(ngx_http_loyalty_body_t *body,
+    u_char **pos, ngx_uint_t *number, ngx_str_t *line);
+
+/*
  * What a content handler returns, or how a body's handler ends, when rc is
  * that of the first step: with NGX_BUSY the request waits for Redis, and a
  * client that goes away is noticed.
