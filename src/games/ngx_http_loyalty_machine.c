@@ -358,3 +358,15 @@ ngx_http_loyalty_machine_said(ngx_http_loyalty_reply_t *reply, u_char letter)
     return !reply->array && reply->n == 1 && reply->values[0].len == 1
            && reply->values[0].data[0] == letter;
 }
+
+
+void
+ngx_http_loyalty_machine_later(ngx_http_loyalty_machine_t *m,
+    ngx_event_handler_pt handler)
+{
+    m->timer.handler = handler;
+    m->timer.data = m;
+    m->timer.log = m->log;
+
+    ngx_add_timer(&m->timer, 1);
+}

@@ -155,6 +155,11 @@ ngx_uint_t ngx_http_loyalty_machine_said(ngx_http_loyalty_reply_t *reply,
     u_char letter);
 
 
+/* handler(ev) in a moment, m being ev->data: others have their turn */
+void ngx_http_loyalty_machine_later(ngx_http_loyalty_machine_t *m,
+    ngx_event_handler_pt handler);
+
+
 /* ---- machine_close.c ---- */
 
 void ngx_http_loyalty_machine_close(ngx_http_loyalty_machine_t *m,

@@ -17,7 +17,6 @@
 static ngx_int_t ngx_http_loyalty_close_frontier(
     ngx_http_loyalty_machine_t *m, ngx_str_t *frontier);
 static void ngx_http_loyalty_close_slice(ngx_http_loyalty_machine_t *m);
-static void ngx_http_loyalty_close_later(ngx_http_loyalty_machine_t *m);
 static void ngx_http_loyalty_close_timer(ngx_event_t *ev);
 static void ngx_http_loyalty_close_records(ngx_http_loyalty_machine_t *m,
     ngx_http_loyalty_reply_t *reply);
@@ -145,7 +144,7 @@ ngx_http_loyalty_close_records(ngx_http_loyalty_machine_t *m,
     }
 
     if (m->done % (4 * NGX_HTTP_LOYALTY_SLICE) == 0) {
-        ngx_http_loyalty_close_later(m);
+        ngx_http_loyalty_machine_later(m, ngx_http_loyalty_close_timer);
         return;
     }
 
@@ -154,17 +153,6 @@ ngx_http_loyalty_close_records(ngx_http_loyalty_machine_t *m,
 
 
 /* a worker that closes without a pause leaves the others no core */
-
-static void
-ngx_http_loyalty_close_later(ngx_http_loyalty_machine_t *m)
-{
-    m->timer.handler = ngx_http_loyalty_close_timer;
-    m->timer.data = m;
-    m->timer.log = m->log;
-
-    ngx_add_timer(&m->timer, 1);
-}
-
 
 static void
 ngx_http_loyalty_close_timer(ngx_event_t *ev)

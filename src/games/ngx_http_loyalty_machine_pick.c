@@ -33,7 +33,6 @@ static int ngx_libc_cdecl ngx_http_loyalty_pick_compare(const void *one,
     const void *two);
 static void ngx_http_loyalty_pick_go(ngx_http_loyalty_machine_t *m);
 static ngx_int_t ngx_http_loyalty_pick_one(ngx_http_loyalty_machine_t *m);
-static void ngx_http_loyalty_pick_later(ngx_http_loyalty_machine_t *m);
 static void ngx_http_loyalty_pick_timer(ngx_event_t *ev);
 static ngx_http_loyalty_owner_t *ngx_http_loyalty_pick_known(
     ngx_http_loyalty_draw_t *draw, uint64_t ticket);
@@ -160,7 +159,7 @@ ngx_http_loyalty_pick_go(ngx_http_loyalty_machine_t *m)
         }
     }
 
-    ngx_http_loyalty_pick_later(m);
+    ngx_http_loyalty_machine_later(m, ngx_http_loyalty_pick_timer);
 }
 
 
@@ -238,19 +237,6 @@ ngx_http_loyalty_pick_one(ngx_http_loyalty_machine_t *m)
     }
 
     return NGX_OK;
-}
-
-
-/* others have their turn */
-
-static void
-ngx_http_loyalty_pick_later(ngx_http_loyalty_machine_t *m)
-{
-    m->timer.handler = ngx_http_loyalty_pick_timer;
-    m->timer.data = m;
-    m->timer.log = m->log;
-
-    ngx_add_timer(&m->timer, 1);
 }
 
 
