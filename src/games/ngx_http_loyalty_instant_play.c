@@ -29,6 +29,8 @@ static ngx_int_t ngx_http_loyalty_play_ready(
 static void ngx_http_loyalty_play_placed(void *data);
 static ngx_int_t ngx_http_loyalty_play_resumed(void *data);
 static void ngx_http_loyalty_play_cleanup(void *data);
+static ngx_int_t ngx_http_loyalty_play_epoch(ngx_http_loyalty_play_t *play,
+    ngx_http_loyalty_epoch_t **epoch, const char **bar);
 static ngx_int_t ngx_http_loyalty_play_arg(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_http_loyalty_epoch_t *epoch, const char *bar,
     ngx_http_loyalty_play_scratch_t *scratch, loyalty_mpw_t *w);
@@ -145,32 +147,17 @@ ngx_http_loyalty_play_send(ngx_http_loyalty_member_ctx_t *ctx)
     ngx_str_t                         arg;
     const char                       *bar;
     loyalty_mpw_t                     w;
-    ngx_http_loyalty_play_t          *play;
     ngx_http_loyalty_epoch_t         *epoch;
     ngx_http_loyalty_play_scratch_t   scratch;
-
-    play = ctx->data;
 
     if (ctx->program->split) {
         return ngx_http_loyalty_play_reserve(ctx);
     }
 
-    if (!play->fixed) {
-        play->t = ngx_http_loyalty_now();
-    }
-
-    rc = ngx_http_loyalty_play_clock(play, &epoch, &bar);
+    rc = ngx_http_loyalty_play_clock(ctx, &epoch, &bar);
 
     if (rc == NGX_BUSY) {
         return ngx_http_loyalty_play_wait(ctx);
-    }
-
-    if (rc == NGX_OK && !play->await.stopped
-        && ngx_http_loyalty_campaign_may(&play->icf->campaign, ctx->request,
-                                         &ctx->member, play->t)
-           != NGX_OK)
-    {
-        bar = "not_eligible";
     }
 
     loyalty_mpw_init(&w, scratch.buf, sizeof(scratch.buf));
@@ -265,15 +252,19 @@ ngx_http_loyalty_play_cleanup(void *data)
  */
 
 ngx_int_t
-ngx_http_loyalty_play_clock(ngx_http_loyalty_play_t *play,
+ngx_http_loyalty_play_clock(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_http_loyalty_epoch_t **epoch, const char **bar)
 {
-    ngx_int_t                     rc;
-    ngx_http_loyalty_campaign_t  *campaign;
+    ngx_int_t                 rc;
+    ngx_http_loyalty_play_t  *play;
 
-    campaign = &play->icf->campaign;
+    play = ctx->data;
 
     *bar = "";
+
+    if (!play->fixed) {
+        play->t = ngx_http_loyalty_now();
+    }
 
     if (play->await.stopped) {
         *epoch = NULL;
@@ -281,6 +272,29 @@ ngx_http_loyalty_play_clock(ngx_http_loyalty_play_t *play,
                ngx_http_loyalty_problems[play->await.stopped].code.data;
         return NGX_OK;
     }
+
+    rc = ngx_http_loyalty_play_epoch(play, epoch, bar);
+
+    if (rc == NGX_OK
+        && ngx_http_loyalty_campaign_may(&play->icf->campaign, ctx->request,
+                                         &ctx->member, play->t)
+           != NGX_OK)
+    {
+        *bar = "not_eligible";
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_play_epoch(ngx_http_loyalty_play_t *play,
+    ngx_http_loyalty_epoch_t **epoch, const char **bar)
+{
+    ngx_int_t                     rc;
+    ngx_http_loyalty_campaign_t  *campaign;
+
+    campaign = &play->icf->campaign;
 
     rc = ngx_http_loyalty_campaign_epoch(campaign, play->t, epoch);
 

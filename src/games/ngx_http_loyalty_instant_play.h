@@ -65,9 +65,9 @@ typedef struct {
 /* from the beginning, or with what a reply told */
 ngx_int_t ngx_http_loyalty_play_send(ngx_http_loyalty_member_ctx_t *ctx);
 
-/* epoch and round of play->t; epoch NULL: bar is why it cannot be drawn;
-   NGX_BUSY: moments are being placed */
-ngx_int_t ngx_http_loyalty_play_clock(ngx_http_loyalty_play_t *play,
+/* play->t, its epoch and round; bar, where it is not "", is why it cannot be
+   drawn; NGX_BUSY: moments are being placed */
+ngx_int_t ngx_http_loyalty_play_clock(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_http_loyalty_epoch_t **epoch, const char **bar);
 /* until they are; then from the beginning */
 ngx_int_t ngx_http_loyalty_play_wait(ngx_http_loyalty_member_ctx_t *ctx);

@@ -92,22 +92,10 @@ ngx_http_loyalty_play_reserve(ngx_http_loyalty_member_ctx_t *ctx)
         return rc;
     }
 
-    if (!play->fixed) {
-        play->t = ngx_http_loyalty_now();
-    }
-
-    rc = ngx_http_loyalty_play_clock(play, &epoch, &bar);
+    rc = ngx_http_loyalty_play_clock(ctx, &epoch, &bar);
 
     if (rc == NGX_BUSY) {
         return ngx_http_loyalty_play_wait(ctx);
-    }
-
-    if (rc == NGX_OK && !play->await.stopped
-        && ngx_http_loyalty_campaign_may(&play->icf->campaign, ctx->request,
-                                         &ctx->member, play->t)
-           != NGX_OK)
-    {
-        bar = "not_eligible";
     }
 
     loyalty_mpw_init(&w, buf, sizeof(buf));
