@@ -12,8 +12,6 @@
 
 static ngx_int_t ngx_http_loyalty_campaign_members(ngx_conf_t *cf,
     ngx_str_t *text, ngx_str_t *path, ngx_array_t *members);
-static int ngx_libc_cdecl ngx_http_loyalty_campaign_member_cmp(
-    const void *one, const void *two);
 
 
 /* open; with cmd->offset 1 close */
@@ -227,7 +225,7 @@ ngx_http_loyalty_campaign_exclude(ngx_conf_t *cf, ngx_command_t *cmd,
     }
 
     ngx_qsort(members->elts, members->nelts, sizeof(ngx_str_t),
-              ngx_http_loyalty_campaign_member_cmp);
+              ngx_http_loyalty_text_cmp);
 
     campaign->excluded = members;
 
@@ -286,22 +284,6 @@ ngx_http_loyalty_campaign_members(ngx_conf_t *cf, ngx_str_t *text,
 }
 
 
-static int ngx_libc_cdecl
-ngx_http_loyalty_campaign_member_cmp(const void *one, const void *two)
-{
-    const ngx_str_t  *first, *second;
-
-    first = one;
-    second = two;
-
-    if (first->len != second->len) {
-        return (first->len > second->len) ? 1 : -1;
-    }
-
-    return ngx_memcmp(first->data, second->data, first->len);
-}
-
-
 ngx_int_t
 ngx_http_loyalty_campaign_may(ngx_http_loyalty_campaign_t *campaign,
     ngx_http_request_t *r, ngx_str_t *member, int64_t now)
@@ -312,7 +294,7 @@ ngx_http_loyalty_campaign_may(ngx_http_loyalty_campaign_t *campaign,
     if (campaign->excluded != NULL
         && bsearch(member, campaign->excluded->elts,
                    campaign->excluded->nelts, sizeof(ngx_str_t),
-                   ngx_http_loyalty_campaign_member_cmp)
+                   ngx_http_loyalty_text_cmp)
            != NULL)
     {
         return NGX_DECLINED;

@@ -167,8 +167,6 @@ static char *
 ngx_http_loyalty_beacon_parameter(ngx_conf_t *cf,
     ngx_http_loyalty_beacon_t *beacon, ngx_str_t *value)
 {
-    ngx_int_t   ms;
-    ngx_str_t   text;
     ngx_uint_t  again;
 
     again = 0;
@@ -178,20 +176,11 @@ ngx_http_loyalty_beacon_parameter(ngx_conf_t *cf,
     }
 
     if (ngx_strncmp(value->data, "timeout=", 8) == 0) {
-        text.data = value->data + 8;
-        text.len = value->len - 8;
+        again = (beacon->timeout != NGX_CONF_UNSET_MSEC);
 
-        ms = ngx_parse_time(&text, 0);
-
-        if (ms == NGX_ERROR || ms < 1 || ms > 60000) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid parameter \"%V\": a time from 1ms to "
-                               "1m is expected", value);
+        if (ngx_http_loyalty_timeout(cf, value, &beacon->timeout) != NGX_OK) {
             return NGX_CONF_ERROR;
         }
-
-        again = (beacon->timeout != NGX_CONF_UNSET_MSEC);
-        beacon->timeout = (ngx_msec_t) ms;
 
     } else if (ngx_strncmp(value->data, "tls_ca=", 7) == 0
                && value->len > 7)

@@ -136,8 +136,6 @@ static char *
 ngx_http_loyalty_timestamp_parameter(ngx_conf_t *cf,
     ngx_http_loyalty_authority_t *authority, ngx_str_t *value)
 {
-    ngx_int_t   ms;
-    ngx_str_t   text;
     ngx_uint_t  again;
 
     if (ngx_strncmp(value->data, "trusted_certificate=", 20) == 0
@@ -153,20 +151,13 @@ ngx_http_loyalty_timestamp_parameter(ngx_conf_t *cf,
         authority->tls_ca.len = value->len - 7;
 
     } else if (ngx_strncmp(value->data, "timeout=", 8) == 0) {
-        text.data = value->data + 8;
-        text.len = value->len - 8;
+        again = (authority->timeout != NGX_CONF_UNSET_MSEC);
 
-        ms = ngx_parse_time(&text, 0);
-
-        if (ms == NGX_ERROR || ms < 1 || ms > 60000) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid parameter \"%V\": a time from 1ms to "
-                               "1m is expected", value);
+        if (ngx_http_loyalty_timeout(cf, value, &authority->timeout)
+            != NGX_OK)
+        {
             return NGX_CONF_ERROR;
         }
-
-        again = (authority->timeout != NGX_CONF_UNSET_MSEC);
-        authority->timeout = (ngx_msec_t) ms;
 
     } else {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,

@@ -138,6 +138,30 @@ ngx_http_loyalty_duration(ngx_conf_t *cf, const char *what, ngx_str_t *value,
 }
 
 
+ngx_int_t
+ngx_http_loyalty_timeout(ngx_conf_t *cf, ngx_str_t *param, ngx_msec_t *ms)
+{
+    ngx_int_t  n;
+    ngx_str_t  text;
+
+    text.data = param->data + 8;
+    text.len = param->len - 8;
+
+    n = ngx_parse_time(&text, 0);
+
+    if (n == NGX_ERROR || n < 1 || n > 60000) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\": a time from 1ms to 1m "
+                           "is expected", param);
+        return NGX_ERROR;
+    }
+
+    *ms = (ngx_msec_t) n;
+
+    return NGX_OK;
+}
+
+
 void
 ngx_http_loyalty_hash4(const u_char *text, size_t len, u_char *hash)
 {

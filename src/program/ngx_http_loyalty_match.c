@@ -24,8 +24,6 @@ static ngx_int_t ngx_http_loyalty_match_sort(ngx_conf_t *cf,
     ngx_http_loyalty_match_t *match);
 static int ngx_libc_cdecl ngx_http_loyalty_match_number_cmp(const void *one,
     const void *two);
-static int ngx_libc_cdecl ngx_http_loyalty_match_text_cmp(const void *one,
-    const void *two);
 static ngx_int_t ngx_http_loyalty_match_line(
     ngx_http_loyalty_program_t *program,
     ngx_http_loyalty_listener_t *listener, ngx_http_loyalty_match_t *match,
@@ -317,7 +315,7 @@ ngx_http_loyalty_match_sort(ngx_conf_t *cf, ngx_http_loyalty_match_t *match)
                match->nvalues * sizeof(ngx_str_t));
 
     ngx_qsort(match->sorted, match->nvalues, sizeof(ngx_str_t),
-              ngx_http_loyalty_match_text_cmp);
+              ngx_http_loyalty_text_cmp);
 
     return NGX_OK;
 }
@@ -335,8 +333,8 @@ ngx_http_loyalty_match_number_cmp(const void *one, const void *two)
 }
 
 
-static int ngx_libc_cdecl
-ngx_http_loyalty_match_text_cmp(const void *one, const void *two)
+int ngx_libc_cdecl
+ngx_http_loyalty_text_cmp(const void *one, const void *two)
 {
     const ngx_str_t  *first, *second;
 
@@ -540,14 +538,14 @@ ngx_http_loyalty_match_texts(ngx_http_loyalty_match_t *match, ngx_str_t *text)
     switch (match->op) {
 
     case NGX_HTTP_LOYALTY_OP_EQ:
-        return ngx_http_loyalty_match_text_cmp(text, match->values) == 0;
+        return ngx_http_loyalty_text_cmp(text, match->values) == 0;
 
     case NGX_HTTP_LOYALTY_OP_NE:
-        return ngx_http_loyalty_match_text_cmp(text, match->values) != 0;
+        return ngx_http_loyalty_text_cmp(text, match->values) != 0;
 
     case NGX_HTTP_LOYALTY_OP_IN:
         return bsearch(text, match->sorted, match->nvalues,
-                       sizeof(ngx_str_t), ngx_http_loyalty_match_text_cmp)
+                       sizeof(ngx_str_t), ngx_http_loyalty_text_cmp)
                != NULL;
 
     default:

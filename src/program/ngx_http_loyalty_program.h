@@ -512,6 +512,14 @@ ngx_int_t ngx_http_loyalty_number(ngx_conf_t *cf, const char *what,
 ngx_int_t ngx_http_loyalty_duration(ngx_conf_t *cf, const char *what,
     ngx_str_t *value, int64_t *ms);
 
+/* of a parameter "timeout=TIME", 1ms to 1m; logs */
+ngx_int_t ngx_http_loyalty_timeout(ngx_conf_t *cf, ngx_str_t *param,
+    ngx_msec_t *ms);
+
+/* for qsort() and bsearch() of ngx_str_t */
+int ngx_libc_cdecl ngx_http_loyalty_text_cmp(const void *one,
+    const void *two);
+
 /* first 4 bytes of SHA-256 of text */
 void ngx_http_loyalty_hash4(const u_char *text, size_t len, u_char *hash);
 

@@ -106,6 +106,10 @@ ngx_int_t ngx_http_loyalty_remote_address(ngx_conf_t *cf,
 ngx_int_t ngx_http_loyalty_remote_tls(ngx_conf_t *cf,
     ngx_http_loyalty_remote_t *remote);
 
+/* a copy that ends with '\0' */
+ngx_int_t ngx_http_loyalty_remote_text(ngx_conf_t *cf, ngx_str_t *dst,
+    u_char *data, size_t len);
+
 /* a name without a resolver: NGX_DECLINED; when all of http {} is read */
 ngx_int_t ngx_http_loyalty_remote_check(ngx_http_loyalty_remote_t *remote);
 

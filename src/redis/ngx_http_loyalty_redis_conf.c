@@ -27,8 +27,6 @@ static ssize_t ngx_http_loyalty_redis_file(ngx_conf_t *cf, ngx_str_t *name,
     u_char *buf, size_t size);
 static ngx_int_t ngx_http_loyalty_redis_tls(ngx_conf_t *cf,
     ngx_http_loyalty_redis_t *redis);
-static ngx_int_t ngx_http_loyalty_redis_text(ngx_conf_t *cf, ngx_str_t *dst,
-    u_char *data, size_t len);
 static ngx_int_t ngx_http_loyalty_redis_replicas(ngx_conf_t *cf,
     ngx_http_loyalty_redis_t *redis);
 
@@ -196,23 +194,6 @@ ngx_http_loyalty_redis_address(ngx_conf_t *cf, ngx_http_loyalty_redis_t *redis,
 }
 
 
-static ngx_int_t
-ngx_http_loyalty_redis_text(ngx_conf_t *cf, ngx_str_t *dst, u_char *data,
-    size_t len)
-{
-    dst->data = ngx_pnalloc(cf->pool, len + 1);
-    if (dst->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(dst->data, data, len);
-    dst->data[len] = '\0';
-    dst->len = len;
-
-    return NGX_OK;
-}
-
-
 /* the first line of the file, and nothing else may be in it */
 
 static ngx_int_t
@@ -259,7 +240,7 @@ ngx_http_loyalty_redis_password(ngx_conf_t *cf,
         return NGX_ERROR;
     }
 
-    n = ngx_http_loyalty_redis_text(cf, &redis->password, buf, n);
+    n = ngx_http_loyalty_remote_text(cf, &redis->password, buf, n);
 
     ngx_explicit_memzero(buf, sizeof(buf));
 

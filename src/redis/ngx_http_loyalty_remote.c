@@ -13,9 +13,6 @@
 #define NGX_HTTP_LOYALTY_REMOTE_SYSTEM  "/etc/ssl/certs/ca-certificates.crt"
 
 
-static ngx_int_t ngx_http_loyalty_remote_text(ngx_conf_t *cf, ngx_str_t *dst,
-    u_char *data, size_t len);
-
 #if (NGX_SSL)
 static ngx_int_t ngx_http_loyalty_remote_context(ngx_conf_t *cf,
     ngx_http_loyalty_remote_t *remote);
@@ -83,9 +80,7 @@ ngx_http_loyalty_remote_address(ngx_conf_t *cf,
 }
 
 
-/* a copy that ends with '\0' */
-
-static ngx_int_t
+ngx_int_t
 ngx_http_loyalty_remote_text(ngx_conf_t *cf, ngx_str_t *dst, u_char *data,
     size_t len)
 {
