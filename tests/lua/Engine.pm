@@ -26,9 +26,11 @@ use IO::Handle;
 use POSIX ();
 use Time::HiRes qw(sleep time);
 
-use lib "$FindBin::Bin/../../bin/lib";
+use lib "$FindBin::Bin/../../bin/lib", "$FindBin::Bin/../../t/lib";
 use Loyalty::MsgPack;
 use Loyalty::RESP;
+
+use parent 'Loyalty::Child';
 
 our $NOW = 1_700_000_000_000;
 
@@ -100,17 +102,6 @@ sub clock {
     $self->{redis}->call('DEL', 'clock');
     $self->{redis}->call('RPUSH', 'clock', int($redis / 1000),
                          $redis % 1000 * 1000);
-}
-
-
-sub DESTROY {
-    my ($self) = @_;
-    local ($?, $!);
-
-    if ($$ == $self->{owner}) {
-        kill 'TERM', $self->{pid};
-        waitpid $self->{pid}, 0;
-    }
 }
 
 

@@ -15,6 +15,8 @@ use IO::Select;
 use IO::Socket::UNIX;
 use POSIX ();
 
+use parent 'Loyalty::Child';
+
 
 sub new {
     my ($class, $t, $name) = @_;
@@ -34,17 +36,6 @@ sub new {
     }
 
     return $self;
-}
-
-
-sub DESTROY {
-    my ($self) = @_;
-    local ($?, $!);
-
-    if ($$ == $self->{owner}) {
-        kill 'TERM', $self->{pid};
-        waitpid $self->{pid}, 0;
-    }
 }
 
 

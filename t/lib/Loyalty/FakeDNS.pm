@@ -17,6 +17,8 @@ use warnings;
 use IO::Handle;
 use POSIX ();
 
+use parent 'Loyalty::Child';
+
 
 sub new {
     my ($class, $t, $zone) = @_;
@@ -56,27 +58,6 @@ sub new {
 sub questions {
     my ($self, $name) = @_;
     return scalar(() = $self->{t}->read_file('dns.log') =~ /^\Q$name\E$/mg);
-}
-
-
-sub stop {
-    my ($self) = @_;
-
-    my $pid = delete $self->{pid} // return;
-    kill 'TERM', $pid;
-    waitpid $pid, 0;
-    $self->{t}->unguard($pid) if defined $self->{t};
-
-    return;
-}
-
-
-sub DESTROY {
-    my ($self) = @_;
-
-    local ($?, $!);
-    $self->stop if $self->{owner} == $$;
-    return;
 }
 
 

@@ -36,12 +36,15 @@ use IO::Socket::INET;
 use POSIX ();
 use Time::HiRes qw(sleep);
 
+use parent 'Loyalty::Child';
+
 
 sub new {
     my ($class, $t, $name, %arg) = @_;
 
     my $self = bless {
         %arg, t => $t, name => $name, port => $t->port($name), owner => $$,
+        group => 1,
         log => $t->dir . "/http-$name.log",
         file => $t->dir . "/http-$name.mode",
     }, $class;
@@ -95,27 +98,6 @@ sub start {
     $self->{t}->guard($pid);
 
     return $self;
-}
-
-
-sub stop {
-    my ($self) = @_;
-
-    my $pid = delete $self->{pid} // return;
-    kill 'KILL', -$pid, $pid;
-    waitpid $pid, 0;
-    $self->{t}->unguard($pid) if defined $self->{t};
-
-    return;
-}
-
-
-sub DESTROY {
-    my ($self) = @_;
-
-    local ($?, $!);
-    $self->stop if $self->{owner} == $$;
-    return;
 }
 
 

@@ -41,6 +41,8 @@ use POSIX ();
 use Socket qw(SOCK_STREAM);
 use Time::HiRes qw(time sleep);
 
+use parent 'Loyalty::Child';
+
 my $json = JSON::PP->new->latin1->canonical;
 
 
@@ -90,27 +92,6 @@ sub commands {
     return grep { !defined $pattern
                   || join(' ', @$_[1 .. $#$_]) =~ $pattern }
            map { $json->decode($_) } <$fh>;
-}
-
-
-sub stop {
-    my ($self) = @_;
-
-    my $pid = delete $self->{pid} // return;
-    kill 'TERM', $pid;
-    waitpid $pid, 0;
-    $self->{t}->unguard($pid) if defined $self->{t};
-
-    return;
-}
-
-
-sub DESTROY {
-    my ($self) = @_;
-
-    local ($?, $!);
-    $self->stop if $self->{owner} == $$;
-    return;
 }
 
 

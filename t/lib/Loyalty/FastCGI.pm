@@ -16,6 +16,8 @@ use IO::Socket::UNIX;
 use POSIX ();
 use Socket qw(SOCK_STREAM);
 
+use parent 'Loyalty::Child';
+
 use constant { T_END => 3, T_PARAMS => 4, T_STDIN => 5, T_STDOUT => 6 };
 
 
@@ -111,20 +113,6 @@ sub _read {
     }
 
     return $bytes;
-}
-
-
-sub DESTROY {
-    my ($self) = @_;
-
-    return if $self->{owner} != $$;
-
-    local ($?, $!);
-    kill 'TERM', $self->{pid};
-    waitpid $self->{pid}, 0;
-    $self->{t}->unguard($self->{pid}) if defined $self->{t};
-
-    return;
 }
 
 
