@@ -81,6 +81,19 @@ found('Madrid', 'Paris', 1,
       'another timezone');
 found('wallet points negative=on;', "money EUR 3; wallet points;", 1,
       qr/^! money has 3 decimals, had 2/m, 'another money');
+found('wallet points', "money USD 2; wallet points", 1,
+      qr/^! money is USD, was of none: /m, 'another currency');
+found('wallet points', "wallet debts negative=on; wallet points", 1,
+      qr/^  wallet debts is new.*^! the first wallet is another one/ms,
+      'another wallet, the first');
+found('reward mug       .', 'reward mug { stock 9;', 0,
+      qr/^  reward mug has a stock of 9, had none: /m, 'a stock');
+found('timezone', 'max_event_age 3d; timezone', 0,
+      qr/^  max_event_age is 3 days, was 7 days: /m, 'the age of events');
+found('timezone', 'remember 30d; timezone', 1,
+      qr/^! remember is shorter: /m, 'a shorter memory');
+found('timezone', 'remember 120d; timezone', 0,
+      qr/^  remember is longer: /m, 'a longer memory');
 found('wallet points negative=on;', "wallet points;", 0,
       qr/^  wallet points may no longer go below zero/m, 'a wallet');
 found('tier silver 100', 'tier gold 500', 0,
@@ -93,9 +106,10 @@ found('earn purchase.*', '', 0, qr/^  "earn points .* on purchase" is gone/m,
 found('per=1.00', 'per=2.00', 0, qr/^  "earn points .* den 200 .*" is new/m,
       'fewer points');
 
-# another pool, and none
+# another pool, and none; another stock, and none
 
-(my $pool = $first) =~ s/cost points 5;/cost points 5; codes mugs;/;
+(my $pool = $first) =~ s/cost points 5;/cost points 5; codes mugs; stock 9;/;
+$pool =~ s/negative=on//;
 my $conf = sub { return $t->redis->call('HGET', '{shop}:names', 'conf') };
 
 check($pool);
@@ -106,9 +120,16 @@ is($said, "program shop\n  no difference\n", 'codes: no difference');
 ($exit, $said) = check($pool =~ s/codes mugs/codes cups/r);
 like($said, qr/^  reward mug hands out codes of the pool cups, was of mugs: /m,
      'another pool');
+($exit, $said) = check($pool =~ s/stock 9/stock 8/r);
+is($said, "program shop\n  reward mug has a stock of 8, had a stock of 9: "
+          . "what was handed out counts\n", 'a stock that is lowered');
+($exit, $said) = check($pool =~ s/wallet points/wallet points negative=on/r);
+is($said, "program shop\n  wallet points may go below zero\n",
+   'a wallet that may go below zero');
 ($exit, $said) = check($first);
 is($exit, 0, 'no pool: exit status');
 like($said, qr/^  reward mug hands out no codes, was of mugs: /m, 'no pool');
+like($said, qr/^  reward mug has no end, had a stock of 9: /m, 'no stock');
 
 ($exit, $said) = check("    nonsense;\n");
 is($exit, 2, 'a broken configuration');

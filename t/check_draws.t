@@ -56,6 +56,8 @@ sub check {
 }
 
 
+my $beacon = 'beacon drand_quicknet from=http://127.0.0.1:1 '
+             . 'from=http://127.0.0.1:2;';
 my $same = "0 program shop\n  no difference\n";
 my $version = qr/version 1, which is registered: write "version 2;"/;
 
@@ -92,6 +94,23 @@ like(check('version 1', 'version 3'), qr/^1 .*\n! .* version 2 comes next/,
 is(check('wallet points;', 'wallet points; sweepstakes autumn { open '
          . "$open; close $close; prize a { stock 1; } }"),
    "0 program shop\n  sweepstakes autumn is a new campaign\n", 'a new one');
+
+# what no version may change
+
+for (
+    ['instant_win wheel', 'beacon', 'a beacon', 'wallet points;',
+     "$beacon wallet points;"],
+    ['sweepstakes spring', 'beacon', 'of all draws', 'wallet points;',
+     "$beacon wallet points;"],
+    ['instant_win wheel', 'draw', 'another draw', 'draw odds; version 1;',
+     'draw deck blanks=5; version 2;', 'odds 1/10;', ''],
+) {
+    my ($draw, $what, $name, @change) = @$_;
+
+    like(check(@change),
+         qr/^1 .*^! $draw has another $what than it was opened with, which no version may change: /ms,
+         $name);
+}
 
 # the secret: it is known by what anybody may know
 
@@ -147,5 +166,36 @@ ok($t->wait_log(qr/registered version 2 of instant_win wheel/, 5),
    'which is registered');
 like(check(), qr/^1 .*\n! .* version 1, and version 2 is registered: it would answer stale_configuration/,
      'a version that is over');
+
+# by moments; and a close that is over
+
+$t->stop;
+($close, $later) = (Loyalty::Instant::at(6), Loyalty::Instant::at(7200));
+$first = <<"END";
+secret_file %%TESTDIR%%/secret;
+unsafe_store on;
+wallet points;
+instant_win calendar { open $open; close $close; draw moments; epoch 2m;
+    version 1; prize pen { stock 5; } prize car { stock 1; } }
+END
+$t = Loyalty::Test->new(
+    files => { secret => "main:$own\n" }, program => $first);
+ok($t->wait_log(qr/registered version 1 of instant_win calendar/, 5),
+   'a calendar');
+
+is(check(), $same, 'the same');
+like(check('epoch 2m', 'epoch 3m'),
+     qr/^1 .*^! instant_win calendar has another epoch than/ms,
+     'another epoch');
+like(check('version 1', 'version 2', 'stock 5', 'stock 4', 'car', 'van'),
+     qr/^1 .*^! instant_win calendar has less of the prize car, pen than version 1: by moments/ms,
+     'fewer units');
+is(check('version 1', 'version 2', 'stock 5', 'stock 6'),
+   "0 program shop\n  instant_win calendar has a new version 2\n",
+   'more of them');
+ok($t->wait_for(sub { Loyalty::Instant::at(0) gt $close }, 10), 'it closes');
+like(check('version 1', 'version 2', $close, $later),
+     qr/^1 .*^! instant_win calendar has version 2, and version 1 has closed: it comes too late/ms,
+     'a version after the close');
 
 done_testing();

@@ -195,6 +195,8 @@ ngx_http_loyalty_reward_stock(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    block->rule->stock = value[1];
+
     return NGX_CONF_OK;
 }
 

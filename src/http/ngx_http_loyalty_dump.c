@@ -187,6 +187,7 @@ ngx_http_loyalty_dump_rules(ngx_http_loyalty_program_t *program,
         ngx_http_loyalty_dump_hex(out, "blob", rule[i]->blob.data,
                                   rule[i]->blob.len);
         ngx_http_loyalty_dump_text(out, "codes", &rule[i]->codes);
+        ngx_http_loyalty_dump_text(out, "stock", &rule[i]->stock);
         loyalty_out_lit(out, "}");
     }
 
@@ -222,12 +223,18 @@ ngx_http_loyalty_dump_draws(ngx_http_loyalty_program_t *program,
         ngx_http_loyalty_dump_number(out, "open", campaign->open);
         ngx_http_loyalty_dump_number(out, "close", campaign->close);
         ngx_http_loyalty_dump_number(out, "version", campaign->version);
+        ngx_http_loyalty_dump_number(out, "mode", campaign->mode);
+        ngx_http_loyalty_dump_number(out, "epoch", campaign->length);
+        ngx_http_loyalty_dump_number(out, "beacon",
+                                     ngx_http_loyalty_beacon_given(program));
         ngx_http_loyalty_dump_hex(out, "terms", campaign->terms_hash,
                                   LOYALTY_HASH);
         ngx_http_loyalty_dump_hex(out, "prizes", campaign->table_hash,
                                   LOYALTY_HASH);
         ngx_http_loyalty_dump_hex(out, "rules", campaign->rules_hash,
                                   LOYALTY_HASH);
+        ngx_http_loyalty_dump_hex(out, "table", campaign->table.data,
+                                  campaign->table.len);
         loyalty_out_lit(out, "}");
     }
 

@@ -188,6 +188,7 @@ struct ngx_http_loyalty_rule_s {
                                                      have a slot of their own
                                                      in Redis */
     ngx_str_t                     codes;          /* a pool, or len 0 */
+    ngx_str_t                     stock;          /* as written, or len 0 */
     ngx_uint_t                    order;          /* in the program */
     ngx_http_loyalty_place_t      place;
     void                         *conf;           /* the game's own */

@@ -13,6 +13,8 @@ use warnings;
 use JSON::PP ();
 use Time::Local ();
 
+my $MOMENTS = 3;                        # mode of a manifest
+
 
 sub parse { return JSON::PP->new->utf8->decode($_[0]) }
 
@@ -61,8 +63,8 @@ sub differences {
         if !defined $old;
 
     return (_program($new, $old), _wallets($new, $old), _tiers($new, $old),
-            _rules($new, $old), _codes($new, $old), _draws($new, $old),
-            _secrets($new, $old));
+            _rules($new, $old), _codes($new, $old), _stocks($new, $old),
+            _draws($new, $old), _secrets($new, $old));
 }
 
 
@@ -79,12 +81,28 @@ sub _program {
         . "$old->{decimals}: amounts that are remembered would be read as "
         . 'others' ] if $new->{decimals} != $old->{decimals};
 
+    push @found, [ 1, "money is " . ($new->{currency} || "of no currency")
+        . ", was " . ($old->{currency} || "of none") . ": what is remembered "
+        . "keeps its numbers" ]
+        if $new->{currency} ne $old->{currency};
+
     push @found, [ 1, 'remember is shorter: a repeat or a reversal of an '
         . 'older event is no longer recognised' ]
         if $new->{remember} < $old->{remember};
 
+    push @found, [ 0, 'remember is longer: what is forgotten by now stays so' ]
+        if $new->{remember} > $old->{remember};
+
+    push @found, [ 0, 'max_event_age is ' . _days($new->{max_event_age})
+        . ', was ' . _days($old->{max_event_age}) . ': older events are '
+        . 'refused' ]
+        if $new->{max_event_age} != $old->{max_event_age};
+
     return @found;
 }
+
+
+sub _days { return $_[0] / 86_400_000 . ' days' }
 
 
 sub _by_name {
@@ -111,6 +129,9 @@ sub _wallets {
 
         } elsif ($old{$name}{negative} && !$new{$name}{negative}) {
             push @found, [ 0, "wallet $name may no longer go below zero" ];
+
+        } elsif (!$old{$name}{negative} && $new{$name}{negative}) {
+            push @found, [ 0, "wallet $name may go below zero" ];
         }
     }
 
@@ -219,6 +240,26 @@ sub _codes {
 }
 
 
+# how much there is of a reward: one that ran before this was told says nothing
+sub _stocks {
+    my ($new, $old) = @_;
+    my %was = map { $_->{reason} => $_->{stock} } @{$old->{rules}};
+    my @found;
+
+    for my $rule (@{$new->{rules}}) {
+        my ($stock, $before) = ($rule->{stock}, $was{$rule->{reason}});
+
+        next if !defined $stock || !defined $before || $stock eq $before;
+        push @found, [ 0, "$rule->{reason} has "
+            . (length $stock ? "a stock of $stock" : 'no end') . ', had '
+            . (length $before ? "a stock of $before" : 'none')
+            . ': what was handed out counts' ];
+    }
+
+    return @found;
+}
+
+
 # a secret is known by the key that verifies what it signs
 sub _secrets {
     my ($new, $old) = @_;
@@ -286,10 +327,23 @@ sub _draws {
         my $registered = $old->{registered}{$draw->{cid}};
         my $version = $registered ? $registered->{version} : 0;
 
-        if ($draw->{version} < $version) {
+        if ($registered && _fixed($draw, $registered)) {
+            push @found, [ 1, "$name has another "
+                . _fixed($draw, $registered) . ' than it was opened with, '
+                . 'which no version may change: it would answer '
+                . 'rules_changed' ];
+
+        } elsif ($draw->{version} < $version) {
             push @found, [ 1, "$name has version $draw->{version}, and "
                 . "version $version is registered: it would answer "
                 . 'stale_configuration' ];
+
+        } elsif ($registered && $draw->{version} > $version
+                 && $registered->{close} < time() * 1000)
+        {
+            push @found, [ 1, "$name has version $draw->{version}, and "
+                . "version $version has closed: it comes too late and would "
+                . 'answer rules_changed' ];
 
         } elsif ($draw->{version} > $version + 1) {
             push @found, [ 1, "$name has version $draw->{version}, and "
@@ -304,6 +358,12 @@ sub _draws {
                 . _changed($draw, $registered)
                 . ' than version ' . $version . ', which is registered: write '
                 . '"version ' . ($version + 1) . ';" or it would answer '
+                . 'rules_changed' ];
+
+        } elsif ($draw->{version} > $version && _less($draw, $registered)) {
+            push @found, [ 1, "$name has less of the prize "
+                . _less($draw, $registered) . ' than version ' . $version
+                . ': by moments a stock only grows, and it would answer '
                 . 'rules_changed' ];
 
         } elsif (!$was && !$registered) {
@@ -333,6 +393,46 @@ sub _changed {
     my @what = grep { $new->{$_} ne $old->{$_} } qw(terms prizes rules);
 
     return join ', ', @what;
+}
+
+
+# what holds for all versions of a campaign
+sub _fixed {
+    my ($new, $old) = @_;
+    my %called = (mode => 'draw', epoch => 'epoch', beacon => 'beacon');
+    my @what = grep { defined $new->{$_} && $new->{$_} != $old->{$_} }
+               qw(mode epoch beacon);
+
+    return join ', ', @called{@what};
+}
+
+
+# a prize whose units are placed already, in $MOMENTS, and which is to have fewer
+sub _less {
+    my ($new, $old) = @_;
+
+    return '' if ($new->{mode} // 0) != $MOMENTS || !$old;
+
+    my %now = _stock($new->{table});
+    my %was = _stock($old->{table});
+
+    return join ', ', grep { ($now{$_} // 0) < $was{$_} } sort keys %was;
+}
+
+
+# names and stocks of a table of prizes as docs/proof.md has it, in hex
+sub _stock {
+    my ($hex) = @_;
+    my @fields = unpack 'Z* N/(N/a Q>3)', pack 'H*', $hex;
+    my %stock;
+
+    shift @fields;
+
+    while (my ($name, $stock) = splice @fields, 0, 4) {
+        $stock{$name} = $stock;
+    }
+
+    return %stock;
 }
 
 
