@@ -111,7 +111,7 @@ for (['a lost secret', 'other:' . '77' x 32 . "\n"],
 
     like($told, qr/stopped on this server/, 'who enters is told that it is');
     unlike($told, qr/main|secret/, 'but not why');
-    like($t->post('/loyalty-admin/sweepstakes/live/pause', {})->json->{detail},
+    like($t->post('/loyalty-admin/sweepstakes/live/close', {})->json->{detail},
          qr/secret/, 'which the admin is');
 
     my $admin = $t->get('/loyalty-admin/sweepstakes/done')->json;

@@ -43,5 +43,4 @@ ngx_int_t ngx_http_loyalty_await(ngx_http_loyalty_await_t *await,
     ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_campaign_t *campaign,
     ngx_http_loyalty_member_start_pt next);
 
-
 #endif /* _NGX_HTTP_LOYALTY_AWAIT_H_INCLUDED_ */

@@ -68,6 +68,15 @@ ngx_http_loyalty_change_pause(ngx_http_loyalty_member_ctx_t *ctx,
     change->pause = pause;
     change->next = next;
 
+    /* what Redis does not know, or has not told, cannot be paused there */
+
+    if (change->await.stopped
+        && ngx_http_loyalty_campaign_version(change->campaign) == NULL)
+    {
+        return ngx_http_loyalty_member_problem(ctx, change->await.stopped,
+                                               NULL);
+    }
+
     ngx_str_null(&none);
 
     return ngx_http_loyalty_admin_note(ctx, pause ? "pause" : "resume",

@@ -47,7 +47,8 @@ ngx_int_t ngx_http_loyalty_change(ngx_http_loyalty_change_t *change,
  * The rest needs the campaign to be ready, ngx_http_loyalty_await().
  */
 
-/* pauses or resumes it; then next(ctx) answers */
+/* pauses or resumes it, also where it is stopped (await.shows); then next(ctx)
+   answers */
 ngx_int_t ngx_http_loyalty_change_pause(ngx_http_loyalty_member_ctx_t *ctx,
     ngx_uint_t pause, ngx_http_loyalty_member_start_pt next);
 

@@ -488,6 +488,10 @@ typedef enum {
 /* ,"held":"rewound" or "damaged" where it is held, else nothing */
 void ngx_http_loyalty_held_json(int64_t paused, loyalty_out_t *out);
 
+/* ,"stopped":"code" where this server has stopped it, else nothing */
+void ngx_http_loyalty_stopped_json(ngx_http_loyalty_problem_e stopped,
+    loyalty_out_t *out);
+
 /* pause and resume; value in the handler is 1 when nothing changed */
 ngx_int_t ngx_http_loyalty_campaign_pause(
     ngx_http_loyalty_campaign_t *campaign, ngx_http_loyalty_paused_e paused,

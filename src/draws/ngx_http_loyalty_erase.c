@@ -6,7 +6,8 @@
  * took part in a campaign that goes on could begin anew, beyond its limits,
  * and a verifier would find plays with numbers that were used before.  So the
  * pseudonyms in such campaigns, which their logs have anyway, are kept beside
- * the logs, and take part no more.
+ * the logs, and take part no more.  Where this server has stopped a campaign
+ * they are made all the same, unless its secret is not known.
  */
 
 #include "ngx_http_loyalty_admin.h"
@@ -31,6 +32,9 @@ static ngx_int_t ngx_http_loyalty_erase_next(
     ngx_http_loyalty_member_ctx_t *ctx);
 static ngx_int_t ngx_http_loyalty_erase_ready(
     ngx_http_loyalty_member_ctx_t *ctx);
+static ngx_int_t ngx_http_loyalty_erase_unknown(
+    ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_http_loyalty_campaign_t *campaign);
 static ngx_int_t ngx_http_loyalty_erase_send(
     ngx_http_loyalty_member_ctx_t *ctx);
 static ngx_int_t ngx_http_loyalty_erase_reply(
@@ -54,6 +58,7 @@ ngx_http_loyalty_admin_erase(ngx_http_loyalty_member_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    erase->await.shows = 1;
     ctx->data = erase;
 
     ngx_http_loyalty_call_member(&erase->call, ctx->program, &ctx->member);
@@ -102,6 +107,10 @@ ngx_http_loyalty_erase_ready(ngx_http_loyalty_member_ctx_t *ctx)
     erase = ctx->data;
     campaign = ngx_http_loyalty_campaign(ctx->program, erase->i);
 
+    if (erase->await.stopped && !ngx_http_loyalty_campaign_known(campaign)) {
+        return ngx_http_loyalty_erase_unknown(ctx, campaign);
+    }
+
     if (ngx_http_loyalty_campaign_person(campaign, &ctx->member, person)
         != NGX_OK
         || ngx_http_loyalty_split_key(&erase->call, campaign, "gone",
@@ -120,6 +129,28 @@ ngx_http_loyalty_erase_ready(ngx_http_loyalty_member_ctx_t *ctx)
     erase->n++;
 
     return ngx_http_loyalty_erase_next(ctx);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_erase_unknown(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_http_loyalty_campaign_t *campaign)
+{
+    u_char                     text[256];
+    ngx_str_t                  detail;
+    ngx_http_loyalty_erase_t  *erase;
+
+    erase = ctx->data;
+
+    detail.data = text;
+    detail.len = ngx_snprintf(text, sizeof(text),
+                              "this server does not know who takes part in "
+                              "%V: nobody is erased who could begin it anew",
+                              &campaign->rule->reason)
+                 - text;
+
+    return ngx_http_loyalty_member_problem(ctx, erase->await.stopped,
+                                           &detail);
 }
 
 

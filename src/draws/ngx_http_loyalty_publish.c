@@ -145,3 +145,18 @@ ngx_http_loyalty_held_json(int64_t paused, loyalty_out_t *out)
         loyalty_out_lit(out, ",\"held\":\"rewound\"");
     }
 }
+
+
+void
+ngx_http_loyalty_stopped_json(ngx_http_loyalty_problem_e stopped,
+    loyalty_out_t *out)
+{
+    ngx_str_t  *code;
+
+    if (stopped != NGX_HTTP_LOYALTY_P_NONE) {
+        code = &ngx_http_loyalty_problems[stopped].code;
+
+        loyalty_out_lit(out, ",\"stopped\":");
+        loyalty_out_str(out, code->data, code->len);
+    }
+}

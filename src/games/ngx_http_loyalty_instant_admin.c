@@ -119,6 +119,9 @@ ngx_http_loyalty_iadmin(ngx_http_loyalty_member_ctx_t *ctx,
         return rc;
     }
 
+    a->change.await.shows = (next == ngx_http_loyalty_iadmin_ask
+                             || next == ngx_http_loyalty_iadmin_pause);
+
     return ngx_http_loyalty_await(&a->change.await, ctx, a->change.campaign,
                                   next);
 }
@@ -134,6 +137,13 @@ ngx_http_loyalty_iadmin_ask(ngx_http_loyalty_member_ctx_t *ctx)
     ngx_http_loyalty_iadmin_t  *a;
 
     a = ctx->data;
+
+    if (a->change.await.stopped
+        && ngx_http_loyalty_campaign_version(a->change.campaign) == NULL)
+    {
+        return ngx_http_loyalty_member_problem(ctx, a->change.await.stopped,
+                                               NULL);
+    }
 
     ngx_http_loyalty_campaign_key(a->change.campaign, "s", -1, buf, &key);
 
@@ -188,12 +198,13 @@ ngx_http_loyalty_iadmin_state(ngx_http_loyalty_member_ctx_t *ctx,
     loyalty_out_lit(&out, ",\"state\":");
     loyalty_out_str(&out, stage, ngx_strlen(stage));
     ngx_http_loyalty_held_json(paused, &out);
+    ngx_http_loyalty_stopped_json(a->change.await.stopped, &out);
     loyalty_out_lit(&out, ",\"version\":");
     loyalty_out_int(&out, version->version);
 
     /* one that waits for its timestamp, or for its epoch */
 
-    if (campaign->version != version->version) {
+    if (campaign->version > version->version) {
         loyalty_out_lit(&out, ",\"next_version\":");
         loyalty_out_int(&out, campaign->version);
     }

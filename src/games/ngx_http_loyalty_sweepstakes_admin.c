@@ -71,7 +71,8 @@ ngx_http_loyalty_sadmin(ngx_http_loyalty_member_ctx_t *ctx,
         return rc;
     }
 
-    a->change.await.shows = (next == ngx_http_loyalty_admin_sweepstakes_found);
+    a->change.await.shows = (next == ngx_http_loyalty_admin_sweepstakes_found
+                             || next == ngx_http_loyalty_admin_pause_ready);
 
     return ngx_http_loyalty_await(&a->change.await, ctx, a->change.campaign,
                                   next);

@@ -131,12 +131,7 @@ ngx_http_loyalty_standing_json(ngx_http_loyalty_campaign_t *campaign,
     loyalty_out_str(out, state->data, state->len);
     ngx_http_loyalty_held_json(standing->paused, out);
 
-    if (stopped != NGX_HTTP_LOYALTY_P_NONE) {
-        loyalty_out_lit(out, ",\"stopped\":");
-        loyalty_out_str(out, ngx_http_loyalty_problems[stopped].code.data,
-                        ngx_http_loyalty_problems[stopped].code.len);
-    }
-
+    ngx_http_loyalty_stopped_json(stopped, out);
     loyalty_out_lit(out, ",\"opens\":");
     loyalty_out_time(out, campaign->open);
     loyalty_out_lit(out, ",\"closes\":");
