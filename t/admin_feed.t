@@ -116,6 +116,11 @@ for (
                              reason => 'sorry' }, 'sorry'],
     ['games/wheel/grants', { member => 'ada', plays => 1,
                              method => 'hotline' }, 'hotline'],
+    ['games/wheel/grants', { member => 'ada', plays => 1, reason => 'sorry',
+                             method => 'post' }, 'post: sorry'],
+    ['games/wheel/grants', { member => 'ada', plays => 1,
+                             reason => 'r' x 512, method => 'm' x 128 },
+     'm' x 128 . ': ' . 'r' x 512],
 ) {
     my ($path, $body, $reason) = @$_;
     my $before = feed('ada');

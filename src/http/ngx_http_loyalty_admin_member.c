@@ -37,6 +37,8 @@ static ngx_int_t ngx_http_loyalty_admin_change(
     ngx_http_loyalty_member_ctx_t *ctx,
     const ngx_http_loyalty_fields_t *fields,
     ngx_http_loyalty_change_t **changep);
+static ngx_int_t ngx_http_loyalty_admin_grant_reason(
+    ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_change_t *change);
 static ngx_int_t ngx_http_loyalty_admin_change_send(
     ngx_http_loyalty_member_ctx_t *ctx, ngx_http_loyalty_change_t *change,
     ngx_http_loyalty_fn_e fn, loyalty_mpw_t *w);
@@ -378,8 +380,8 @@ ngx_http_loyalty_admin_grant(ngx_http_loyalty_member_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (change->reason.len == 0) {
-        change->reason = change->method;
+    if (ngx_http_loyalty_admin_grant_reason(ctx, change) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     loyalty_mpw_init(&w, change->buf, sizeof(change->buf));
@@ -395,6 +397,38 @@ ngx_http_loyalty_admin_grant(ngx_http_loyalty_member_ctx_t *ctx)
 
     return ngx_http_loyalty_admin_change_send(ctx, change,
                                               NGX_HTTP_LOYALTY_FN_GRANT, &w);
+}
+
+
+/* how they were asked for, and why: "method: reason", or what there is */
+
+static ngx_int_t
+ngx_http_loyalty_admin_grant_reason(ngx_http_loyalty_member_ctx_t *ctx,
+    ngx_http_loyalty_change_t *change)
+{
+    u_char  *p;
+
+    if (change->method.len == 0) {
+        return NGX_OK;
+    }
+
+    if (change->reason.len == 0) {
+        change->reason = change->method;
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(ctx->request->pool,
+                    change->method.len + change->reason.len + 2);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    change->reason.len = ngx_sprintf(p, "%V: %V", &change->method,
+                                     &change->reason)
+                         - p;
+    change->reason.data = p;
+
+    return NGX_OK;
 }
 
 
