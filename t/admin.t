@@ -75,6 +75,8 @@ sub feed {
 refused(admin(GET => 'members/ada'), 404, 'unknown_member', 'a stranger');
 refused(admin(GET => 'members/ada/export'), 404, 'unknown_member',
         'nothing to export');
+refused(admin(GET => 'members/ada/history'), 404, 'unknown_member',
+        'no history');
 refused(admin(DELETE => 'members/ada'), 404, 'unknown_member',
         'nothing to erase');
 refused(admin(GET => 'nonsense'), 404, 'unknown_path', 'an unknown path');

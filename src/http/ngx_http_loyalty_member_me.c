@@ -82,6 +82,15 @@ ngx_http_loyalty_member_history_reply(ngx_http_loyalty_member_ctx_t *ctx,
 
     args = ctx->data;
 
+    /* a member has an empty history, a name that is mistyped has none */
+
+    if (ctx->api == NGX_HTTP_LOYALTY_API_ADMIN && reply->array
+        && reply->n == 0)
+    {
+        return ngx_http_loyalty_member_problem(ctx,
+                                  NGX_HTTP_LOYALTY_P_UNKNOWN_MEMBER, NULL);
+    }
+
     ngx_http_loyalty_out_pool(&out, ctx->request->pool,
                               NGX_HTTP_LOYALTY_ME_FIRST);
 
