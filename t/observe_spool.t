@@ -108,6 +108,7 @@ $shop->buy(200, 'between reloads');
 ok($t->reload(wait => 1), 'reload');
 $shop->settled('after reloads');
 is($shop->metric('spooled_total'), $spooled + 400, 'all were spooled');
+is(scalar $shop->files, 1, 'in one file');
 $t->redis_start;
 $shop->credited('reloads');
 

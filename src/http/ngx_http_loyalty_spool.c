@@ -36,8 +36,9 @@ static ngx_int_t ngx_http_loyalty_spool_number(ngx_str_t *name,
     ngx_str_t *program, uint64_t *number);
 static ngx_int_t ngx_http_loyalty_spool_found(void *data, ngx_str_t *program,
     uint64_t number, off_t size);
-static ngx_int_t ngx_http_loyalty_spool_cmp(const ngx_queue_t *one,
-    const ngx_queue_t *two);
+static ngx_int_t ngx_http_loyalty_spool_sort(ngx_http_loyalty_spool_t *spool);
+static int ngx_libc_cdecl ngx_http_loyalty_spool_cmp(const void *one,
+    const void *two);
 
 
 ngx_http_loyalty_spool_t *
@@ -83,6 +84,7 @@ ngx_http_loyalty_spool_acquire(ngx_http_loyalty_spool_t *spool)
     spool->aside = 0;
     spool->full = 0;
     spool->stored = 0;
+    spool->resume = 1;
     spool->acquired = ngx_current_msec;
 
     spool->read = ngx_alloc(NGX_HTTP_LOYALTY_SPOOL_BATCH, spool->log);
@@ -91,7 +93,8 @@ ngx_http_loyalty_spool_acquire(ngx_http_loyalty_spool_t *spool)
         || ngx_http_loyalty_spool_files(spool->conf,
                                         &spool->program->name, spool->log,
                                         ngx_http_loyalty_spool_found, spool)
-           != NGX_OK)
+           != NGX_OK
+        || ngx_http_loyalty_spool_sort(spool) != NGX_OK)
     {
         ngx_http_loyalty_spool_release(spool);
         return NGX_ERROR;
@@ -101,8 +104,6 @@ ngx_http_loyalty_spool_acquire(ngx_http_loyalty_spool_t *spool)
         ngx_http_loyalty_spool_release(spool);
         return NGX_DECLINED;
     }
-
-    ngx_queue_sort(&spool->segments, ngx_http_loyalty_spool_cmp);
 
     if (spool->bytes) {
         ngx_log_error(NGX_LOG_NOTICE, spool->log, 0,
@@ -461,13 +462,59 @@ ngx_http_loyalty_spool_found(void *data, ngx_str_t *program, uint64_t number,
 }
 
 
+/* ngx_queue_sort() would take seconds where there are many thousands */
+
 static ngx_int_t
-ngx_http_loyalty_spool_cmp(const ngx_queue_t *one, const ngx_queue_t *two)
+ngx_http_loyalty_spool_sort(ngx_http_loyalty_spool_t *spool)
+{
+    ngx_uint_t                    i, n;
+    ngx_queue_t                  *q;
+    ngx_http_loyalty_segment_t  **segments;
+
+    if (ngx_queue_empty(&spool->segments)) {
+        return NGX_OK;
+    }
+
+    n = 0;
+
+    for (q = ngx_queue_head(&spool->segments);
+         q != ngx_queue_sentinel(&spool->segments);
+         q = ngx_queue_next(q))
+    {
+        n++;
+    }
+
+    segments = ngx_alloc(n * sizeof(ngx_http_loyalty_segment_t *), spool->log);
+    if (segments == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < n; i++) {
+        q = ngx_queue_head(&spool->segments);
+        ngx_queue_remove(q);
+        segments[i] = ngx_queue_data(q, ngx_http_loyalty_segment_t, queue);
+    }
+
+    ngx_qsort(segments, n, sizeof(ngx_http_loyalty_segment_t *),
+              ngx_http_loyalty_spool_cmp);
+
+    for (i = 0; i < n; i++) {
+        ngx_queue_insert_tail(&spool->segments, &segments[i]->queue);
+    }
+
+    ngx_free(segments);
+
+    return NGX_OK;
+}
+
+
+static int ngx_libc_cdecl
+ngx_http_loyalty_spool_cmp(const void *one, const void *two)
 {
     ngx_http_loyalty_segment_t  *first, *second;
 
-    first = ngx_queue_data(one, ngx_http_loyalty_segment_t, queue);
-    second = ngx_queue_data(two, ngx_http_loyalty_segment_t, queue);
+    first = *(ngx_http_loyalty_segment_t **) one;
+    second = *(ngx_http_loyalty_segment_t **) two;
 
     return (first->number > second->number)
            - (first->number < second->number);

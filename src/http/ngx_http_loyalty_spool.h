@@ -88,6 +88,9 @@ typedef struct {
     unsigned                        mute:1;       /* our Redis has no name */
     unsigned                        eof:1;        /* of what is read */
     unsigned                        known:1;      /* looked is a time */
+    unsigned                        resume:1;     /* the last file may be gone
+                                                     on with */
+    unsigned                        resumed:1;    /* and out is that one */
     unsigned                        failing:1;
     unsigned                        full:1;
 } ngx_http_loyalty_spool_t;

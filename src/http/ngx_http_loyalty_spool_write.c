@@ -10,12 +10,19 @@
  * When a write fails, the records that got whole into the file stay there, the
  * others in the ring, and what was written of those is cut off; should even
  * that fail, the file is left, and its reader passes over what is no record.
+ *
+ * Who gets the lock goes on with the last file there is, or a long outage, in
+ * which it changes hands every few seconds, would leave as many files.
  */
 
 #include "ngx_http_loyalty_sender.h"
 
 
 static ngx_int_t ngx_http_loyalty_spool_open(ngx_http_loyalty_spool_t *spool);
+static ngx_int_t ngx_http_loyalty_spool_resume(
+    ngx_http_loyalty_spool_t *spool);
+static void ngx_http_loyalty_spool_cut(ngx_http_loyalty_spool_t *spool,
+    ngx_http_loyalty_segment_t *segment, off_t size);
 static void ngx_http_loyalty_spool_leave(ngx_http_loyalty_spool_t *spool,
     ngx_http_loyalty_segment_t *segment);
 static ngx_int_t ngx_http_loyalty_spool_write(ngx_fd_t fd, u_char *p,
@@ -57,6 +64,7 @@ ngx_int_t
 ngx_http_loyalty_spool_append(ngx_http_loyalty_spool_t *spool, u_char *p,
     size_t n, size_t *done)
 {
+    size_t                       written;
     ngx_int_t                    rc;
     ngx_queue_t                 *q;
     ngx_http_loyalty_segment_t  *segment;
@@ -70,6 +78,7 @@ ngx_http_loyalty_spool_append(ngx_http_loyalty_spool_t *spool, u_char *p,
     }
 
     if (spool->out == NGX_INVALID_FILE
+        && ngx_http_loyalty_spool_resume(spool) != NGX_OK
         && ngx_http_loyalty_spool_open(spool) != NGX_OK)
     {
         return NGX_ERROR;
@@ -79,6 +88,7 @@ ngx_http_loyalty_spool_append(ngx_http_loyalty_spool_t *spool, u_char *p,
     segment = ngx_queue_data(q, ngx_http_loyalty_segment_t, queue);
 
     rc = ngx_http_loyalty_spool_write(spool->out, p, n, done);
+    written = *done;
 
     if (rc != NGX_OK) {
         ngx_http_loyalty_spool_failed(spool, ngx_errno, ngx_write_fd_n,
@@ -98,12 +108,8 @@ ngx_http_loyalty_spool_append(ngx_http_loyalty_spool_t *spool, u_char *p,
 
     if (rc != NGX_OK) {
 
-        if (ftruncate(spool->out, segment->size) == -1) {
-            ngx_log_error(NGX_LOG_CRIT, spool->log, ngx_errno,
-                          "ftruncate() of a file of the spool \"%V\" failed",
-                          &spool->conf->path->name);
-        }
-
+        ngx_http_loyalty_spool_cut(spool, segment,
+                                   segment->size - *done + written);
         ngx_http_loyalty_spool_leave(spool, segment);
         ngx_http_loyalty_spool_tell(spool);
 
@@ -119,6 +125,30 @@ ngx_http_loyalty_spool_append(ngx_http_loyalty_spool_t *spool, u_char *p,
     ngx_http_loyalty_spool_tell(spool);
 
     return NGX_OK;
+}
+
+
+/* what follows the records that are whole; but for what is not ours: size is
+   how much there should be, and a process that ends may have written to the
+   file that was gone on with, without the lock */
+
+static void
+ngx_http_loyalty_spool_cut(ngx_http_loyalty_spool_t *spool,
+    ngx_http_loyalty_segment_t *segment, off_t size)
+{
+    ngx_file_info_t  fi;
+
+    if (ngx_fd_info(spool->out, &fi) == NGX_FILE_ERROR
+        || ngx_file_size(&fi) > size)
+    {
+        return;
+    }
+
+    if (ftruncate(spool->out, segment->size) == -1) {
+        ngx_log_error(NGX_LOG_CRIT, spool->log, ngx_errno,
+                      "ftruncate() of a file of the spool \"%V\" failed",
+                      &spool->conf->path->name);
+    }
 }
 
 
@@ -149,11 +179,61 @@ static void
 ngx_http_loyalty_spool_leave(ngx_http_loyalty_spool_t *spool,
     ngx_http_loyalty_segment_t *segment)
 {
+    ngx_uint_t  resumed;
+
+    resumed = spool->resumed;
+
     ngx_http_loyalty_spool_seal(spool);
 
-    if (segment->size == LOYALTY_SPOOL_HEAD) {
+    if (!resumed && segment->size == LOYALTY_SPOOL_HEAD) {
         ngx_http_loyalty_spool_delete(spool, segment);
     }
+}
+
+
+/* the last file, as it was left by whoever had the lock before */
+
+static ngx_int_t
+ngx_http_loyalty_spool_resume(ngx_http_loyalty_spool_t *spool)
+{
+    u_char                       name[NGX_MAX_PATH];
+    ngx_queue_t                 *q;
+    ngx_http_loyalty_segment_t  *last;
+
+    if (!spool->resume) {
+        return NGX_DECLINED;
+    }
+
+    spool->resume = 0;
+
+    if (ngx_queue_empty(&spool->segments)) {
+        return NGX_DECLINED;
+    }
+
+    q = ngx_queue_last(&spool->segments);
+    last = ngx_queue_data(q, ngx_http_loyalty_segment_t, queue);
+
+    if (last->over || last == spool->reading
+        || last->size < LOYALTY_SPOOL_HEAD
+        || last->size >= spool->conf->segment)
+    {
+        return NGX_DECLINED;
+    }
+
+    ngx_http_loyalty_spool_name(spool->conf, &spool->program->name,
+                                last->number, name);
+
+    spool->out = ngx_open_file(name, NGX_FILE_APPEND, NGX_FILE_OPEN, 0);
+
+    if (spool->out == NGX_INVALID_FILE) {
+        return NGX_DECLINED;
+    }
+
+    spool->resumed = 1;
+
+    ngx_http_loyalty_store_opened(spool);
+
+    return NGX_OK;
 }
 
 
@@ -293,6 +373,7 @@ ngx_http_loyalty_spool_seal(ngx_http_loyalty_spool_t *spool)
     }
 
     spool->out = NGX_INVALID_FILE;
+    spool->resumed = 0;
 }
 
 
