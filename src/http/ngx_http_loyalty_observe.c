@@ -266,6 +266,10 @@ ngx_http_loyalty_observe_exit_process(ngx_cycle_t *cycle)
         return;
     }
 
+    if (omcf->rules.nelts != 0) {
+        ngx_http_loyalty_observe_answered(cycle);
+    }
+
     observing = omcf->observing.elts;
 
     for (i = 0; i < omcf->observing.nelts; i++) {

@@ -182,6 +182,10 @@ ngx_uint_t ngx_http_loyalty_observe_same(ngx_str_t *one, ngx_str_t *two);
 
 ngx_int_t ngx_http_loyalty_observe_handler(ngx_http_request_t *r);
 
+/* requests that have been answered and will not come to the log phase, for
+   the process ends */
+void ngx_http_loyalty_observe_answered(ngx_cycle_t *cycle);
+
 
 /* ---- observe.c ---- */
 

@@ -7,6 +7,11 @@
  * are read, checked and put into the ring, and that is all that the request
  * waits for: no allocation but of the variables' own, no lock, no Redis.
  *
+ * A client that has its answer and is to close the connection may take its
+ * time: nginx waits for that, for five seconds, before the log phase.  When a
+ * worker is terminated meanwhile, nginx leaves such requests as they are; they
+ * are looked for, and observed as they would have been.
+ *
  * What is refused here is counted by its reason, and told in the error log
  * once a second: the response has gone out, and nobody else could be told.
  */
@@ -17,6 +22,8 @@
 #define NGX_HTTP_LOYALTY_OBSERVE_TEXT  LOYALTY_RECORD
 
 
+static ngx_http_request_t *ngx_http_loyalty_observe_request(
+    ngx_connection_t *c);
 static ngx_uint_t ngx_http_loyalty_observe_applies(ngx_http_request_t *r,
     ngx_http_loyalty_observe_t *rule);
 static ngx_uint_t ngx_http_loyalty_observe_status(ngx_http_request_t *r);
@@ -71,6 +78,51 @@ ngx_http_loyalty_observe_handler(ngx_http_request_t *r)
     }
 
     return NGX_OK;
+}
+
+
+void
+ngx_http_loyalty_observe_answered(ngx_cycle_t *cycle)
+{
+    ngx_uint_t           i;
+    ngx_http_request_t  *r;
+
+    if (cycle->connections == NULL
+        || (ngx_process != NGX_PROCESS_WORKER
+            && ngx_process != NGX_PROCESS_SINGLE))
+    {
+        return;
+    }
+
+    for (i = 0; i < cycle->connection_n; i++) {
+        r = ngx_http_loyalty_observe_request(&cycle->connections[i]);
+
+        if (r != NULL && r->done && !r->post_action && !r->logged) {
+            (void) ngx_http_loyalty_observe_handler(r);
+        }
+    }
+}
+
+
+/* the one that the connection is a client's for; what its data is depends on
+   whose connection it is */
+
+static ngx_http_request_t *
+ngx_http_loyalty_observe_request(ngx_connection_t *c)
+{
+    ngx_http_request_t  *r;
+
+    if (c->fd == (ngx_socket_t) -1 || c->read == NULL || c->read->accept
+        || c->read->channel || c->data == NULL)
+    {
+        return NULL;
+    }
+
+    r = c->data;
+
+    return (r->signature == NGX_HTTP_MODULE && r->connection == c
+            && r->main == r)
+           ? r : NULL;
 }
 
 
