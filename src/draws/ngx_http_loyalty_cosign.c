@@ -42,7 +42,7 @@ static ngx_int_t ngx_http_loyalty_cosign_notes(
 static ngx_int_t ngx_http_loyalty_cosign_text(ngx_http_loyalty_cosign_t *c,
     ngx_str_t *file, ngx_str_t *text);
 static ngx_int_t ngx_http_loyalty_cosign_is(ngx_http_loyalty_cosign_t *c,
-    u_char *base64, size_t n, int64_t nth);
+    ngx_str_t *base64, int64_t nth);
 static ngx_int_t ngx_http_loyalty_cosign_send(
     ngx_http_loyalty_member_ctx_t *ctx);
 static ngx_int_t ngx_http_loyalty_cosign_answer(
@@ -231,49 +231,33 @@ static ngx_int_t
 ngx_http_loyalty_cosign_text(ngx_http_loyalty_cosign_t *c, ngx_str_t *file,
     ngx_str_t *text)
 {
-    u_char      *p, *last, *line[5];
-    int64_t      nth;
-    ngx_int_t    found;
-    ngx_uint_t   i;
+    int64_t    nth;
+    ngx_int_t  rc, found;
+    ngx_str_t  rest, note, base64;
 
-    if (file->len == 0) {
-        return NGX_DECLINED;
-    }
-
-    p = file->data;
-    last = p + file->len;
+    rest = *file;
     found = NGX_DECLINED;
 
-    for (nth = 1; p < last; nth++) {
+    for (nth = 1; /* void */ ; nth++) {
 
-        for (i = 0; i < 4; i++) {
-            line[i] = p;
-            p = ngx_strlchr(p, last, LF);
+        rc = ngx_http_loyalty_note_next(&rest, &note, &base64);
 
-            if (p == NULL) {
-                return NGX_ERROR;
-            }
-
-            p++;
+        if (rc != NGX_OK) {
+            return (rc == NGX_DONE) ? found : rc;
         }
 
-        if (ngx_http_loyalty_cosign_is(c, line[1], line[2] - 1 - line[1],
-                                       nth)
-            == NGX_OK)
-        {
-            text->data = line[0];
-            text->len = line[2] - line[0];
+        if (ngx_http_loyalty_cosign_is(c, &base64, nth) == NGX_OK) {
+            text->data = note.data;
+            text->len = base64.data + base64.len + 1 - note.data;
             found = NGX_OK;
         }
     }
-
-    return found;
 }
 
 
 static ngx_int_t
-ngx_http_loyalty_cosign_is(ngx_http_loyalty_cosign_t *c, u_char *base64,
-    size_t n, int64_t nth)
+ngx_http_loyalty_cosign_is(ngx_http_loyalty_cosign_t *c, ngx_str_t *base64,
+    int64_t nth)
 {
     size_t        len;
     u_char        statement[LOYALTY_DQ_MAX];
@@ -287,7 +271,8 @@ ngx_http_loyalty_cosign_is(ngx_http_loyalty_cosign_t *c, u_char *base64,
         return (nth == c->number) ? NGX_OK : NGX_DECLINED;
     }
 
-    return (loyalty_unbase64(statement, sizeof(statement), &len, base64, n)
+    return (loyalty_unbase64(statement, sizeof(statement), &len, base64->data,
+                             base64->len)
             == 0
             && loyalty_dq_decode(statement, len, &dq) == 0
             && (int64_t) dq.k == c->number) ? NGX_OK : NGX_DECLINED;

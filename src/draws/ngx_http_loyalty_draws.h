@@ -359,6 +359,13 @@ ngx_int_t ngx_http_loyalty_campaign_note(
     loyalty_note_kind_e kind, const u_char *statement, size_t len,
     ngx_str_t *note);
 
+/*
+ * The notes of a published file, one after another: moves file behind the
+ * next one, base64 is of its statement.  NGX_DONE: there is none.
+ */
+ngx_int_t ngx_http_loyalty_note_next(ngx_str_t *file, ngx_str_t *note,
+    ngx_str_t *base64);
+
 
 /*
  * The epoch of an instant win that holds t, the version that governs it, and

@@ -173,6 +173,46 @@ ngx_http_loyalty_campaign_note(ngx_http_loyalty_campaign_t *campaign,
 
 
 ngx_int_t
+ngx_http_loyalty_note_next(ngx_str_t *file, ngx_str_t *note,
+    ngx_str_t *base64)
+{
+    u_char      *p, *last, *line[4];
+    ngx_uint_t   i;
+
+    if (file->len == 0) {
+        return NGX_DONE;
+    }
+
+    p = file->data;
+    last = p + file->len;
+
+    /* a note is four lines, its statement is the second */
+
+    for (i = 0; i < 4; i++) {
+        line[i] = p;
+
+        p = ngx_strlchr(p, last, LF);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        p++;
+    }
+
+    note->data = line[0];
+    note->len = p - line[0];
+
+    base64->data = line[1];
+    base64->len = line[2] - 1 - line[1];
+
+    file->data = p;
+    file->len = last - p;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
 ngx_http_loyalty_campaign_epoch(ngx_http_loyalty_campaign_t *campaign,
     int64_t t, ngx_http_loyalty_epoch_t **epochp)
 {

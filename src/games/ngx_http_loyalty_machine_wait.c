@@ -68,27 +68,19 @@ ngx_http_loyalty_wait_note(ngx_http_loyalty_machine_t *m)
 }
 
 
-/* the statement in the second line of the note */
-
 ngx_int_t
 ngx_http_loyalty_machine_statement(ngx_http_loyalty_machine_t *m)
 {
-    size_t   n;
-    u_char  *p, *last, *end, statement[LOYALTY_CLOSE_LEN];
+    size_t      n;
+    u_char      statement[LOYALTY_CLOSE_LEN];
+    ngx_str_t   file, note, base64;
 
-    last = m->note.data + m->note.len;
+    file = m->note;
 
-    p = ngx_strlchr(m->note.data, last, LF);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    p++;
-
-    end = ngx_strlchr(p, last, LF);
-
-    if (end == NULL
-        || loyalty_unbase64(statement, sizeof(statement), &n, p, end - p) != 0
+    if (ngx_http_loyalty_note_next(&file, &note, &base64) != NGX_OK
+        || loyalty_unbase64(statement, sizeof(statement), &n, base64.data,
+                            base64.len)
+           != 0
         || loyalty_close_decode(statement, n, &m->close) != 0)
     {
         return NGX_ERROR;

@@ -75,41 +75,18 @@ ngx_int_t
 ngx_http_loyalty_dq_next(ngx_str_t *text, ngx_str_t *note, u_char *statement,
     size_t *len)
 {
-    u_char      *p, *last, *line[4];
-    ngx_uint_t   i;
+    ngx_int_t  rc;
+    ngx_str_t  base64;
 
-    if (text->len == 0) {
-        return NGX_DONE;
-    }
+    rc = ngx_http_loyalty_note_next(text, note, &base64);
 
-    p = text->data;
-    last = p + text->len;
-
-    /* a note is four lines, its statement is the second */
-
-    for (i = 0; i < 4; i++) {
-        line[i] = p;
-
-        p = ngx_strlchr(p, last, LF);
-        if (p == NULL) {
-            return NGX_ERROR;
-        }
-
-        p++;
-    }
-
-    if (loyalty_unbase64(statement, LOYALTY_DQ_MAX, len, line[1],
-                         line[2] - 1 - line[1])
-        != 0)
+    if (rc == NGX_OK
+        && loyalty_unbase64(statement, LOYALTY_DQ_MAX, len, base64.data,
+                            base64.len)
+           != 0)
     {
         return NGX_ERROR;
     }
 
-    note->data = text->data;
-    note->len = p - text->data;
-
-    text->data = p;
-    text->len = last - p;
-
-    return NGX_OK;
+    return rc;
 }
