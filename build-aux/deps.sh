@@ -23,7 +23,7 @@ for group; do
     test)
         more="nginx redis-server tzdata curl perl procps libcmocka-dev
               libnginx-mod-nchan libnginx-mod-http-lua lua-nginx-redis
-              lua-cjson nghttp2-client openssl prometheus libfaketime gdb"
+              lua-cjson nghttp2-client openssl prometheus gdb"
         ;;
     lint)
         more="lua-check shellcheck perl"

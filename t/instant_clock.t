@@ -9,48 +9,24 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
-use File::Temp qw(tempdir);
+use Loyalty::Clock;
 use Loyalty::Instant;
 use Loyalty::Test;
 use Test::More;
 use Time::HiRes qw(time);
 use Time::Local qw(timegm);
 
-my ($lib) = glob '/usr/lib/*/faketime/libfaketime.so.1';
-
-plan skip_all => 'libfaketime is not installed' if !$lib;
-
 plan skip_all => 'a sanitizer wants to be loaded first'
     if ($ENV{LOYALTY_MODULE} // '') eq 'static';
 
-# nginx has the clock that a file says, Redis's own stays what it is
+# nginx has a clock of its own, Redis's stays what it is
 
-my $dir = tempdir(CLEANUP => 1);
-my $nginx = $ENV{LOYALTY_NGINX} || 'nginx';
+my $clock = Loyalty::Clock->new;
 
-sub write_file {
-    my ($name, $text) = @_;
-    open my $fh, '>', "$dir/$name.new" or die "$name: $!\n";
-    print {$fh} $text;
-    close $fh;
-    chmod 0755, "$dir/$name.new";
-    rename "$dir/$name.new", "$dir/$name";
-}
-
-chmod 0755, $dir;
-write_file('clock', "+0\n");
-write_file('nginx', <<END);
-#!/bin/sh
-LD_PRELOAD=$lib FAKETIME_TIMESTAMP_FILE=$dir/clock FAKETIME_NO_CACHE=1 \\
-FAKETIME_DONT_FAKE_MONOTONIC=1 exec $nginx "\$@"
-END
-
-local $ENV{LOYALTY_NGINX} = "$dir/nginx";
+local $ENV{LOYALTY_NGINX} = $clock->program($ENV{LOYALTY_NGINX} || 'nginx');
 
 my ($open, $close) = map { Loyalty::Instant::at($_) } -3600, 86400;
 my $t = Loyalty::Test->new(
-    main => 'env FAKETIME_TIMESTAMP_FILE; env FAKETIME_NO_CACHE; '
-            . 'env FAKETIME_DONT_FAKE_MONOTONIC;',
     files => { secret => 'main:' . '5a' x 32 . "\n" },
     server => 'location /fair/ { loyalty_proof shop; }',
     program => <<END);
@@ -81,7 +57,7 @@ sub str2time {
 sub skewed {
     my ($s) = @_;
 
-    write_file('clock', sprintf "%+.3f\n", $s);
+    $clock->off($s);
 
     my $date = str2time($t->get('/none')->header('Date'));
 

@@ -11,6 +11,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib", "$FindBin::Bin/../tests/verify";
 
 use Loyalty::CA;
+use Loyalty::Clock;
 use Loyalty::Fairness qw(round_at);
 use Loyalty::FakeRelay;
 use Loyalty::FakeTSA;
@@ -21,19 +22,12 @@ use Proof ();
 use Test::More;
 use Time::HiRes qw(time sleep);
 
-my ($faketime) = glob '/usr/lib/*/faketime/libfaketime.so.1';
-
-plan skip_all => 'libfaketime is not installed' if !$faketime;
-
 # openssl has another clock: the manifests of campaigns that opened a minute
 # ago were stamped before
 
-sub ago {
-    my ($seconds, $sub) = @_;
-    local $ENV{LD_PRELOAD} = $faketime;
-    local $ENV{FAKETIME} = "-${seconds}s";
-    return $sub->();
-}
+my $clock = Loyalty::Clock->new;
+
+sub ago { return $clock->ago(@_) }
 
 my $slack = 10 * Loyalty::Test->slow;
 my $now = int time;

@@ -12,6 +12,7 @@ use FindBin;
 use lib "$FindBin::Bin/../../t/lib";
 
 use Loyalty::CA;
+use Loyalty::Clock;
 use Loyalty::FakeRelay;
 use Loyalty::FakeTSA;
 use Loyalty::Instant;
@@ -19,16 +20,9 @@ use Loyalty::Test;
 use Test::More;
 use Time::HiRes qw(time sleep);
 
-my ($faketime) = glob '/usr/lib/*/faketime/libfaketime.so.1';
+my $clock = Loyalty::Clock->new;
 
-plan skip_all => 'libfaketime is not installed' if !$faketime;
-
-sub ago {
-    my ($seconds, $sub) = @_;
-    local $ENV{LD_PRELOAD} = $faketime;
-    local $ENV{FAKETIME} = "-${seconds}s";
-    return $sub->();
-}
+sub ago { return $clock->ago(@_) }
 
 my $now = int time;
 my $first = $now - 20;

@@ -8,6 +8,10 @@ package Loyalty::Clock;
 #
 # Or one call:
 #     my $ca = Loyalty::Clock->new->ago(86400, sub { Loyalty::CA->new });
+#
+# Or one program:
+#     my $script = $clock->program('nginx');    # runs it, with its arguments
+#     $clock->off(1.9);                         # seconds
 
 use strict;
 use warnings;
@@ -120,12 +124,19 @@ sub everywhere {
 }
 
 
-# the same file all the time: it is mapped
-
 sub set {
     my ($self, $seconds) = @_;
 
-    $self->{ms} += int(($seconds - time) * 1000);
+    return $self->off($self->{ms} / 1000 + $seconds - time);
+}
+
+
+# the same file all the time: it is mapped
+
+sub off {
+    my ($self, $seconds) = @_;
+
+    $self->{ms} = int($seconds * 1000);
 
     open my $fh, '+<:raw', $self->{file} or die "$self->{file}: $!\n";
     syswrite($fh, pack 'q', $self->{ms}) == 8 or die "$self->{file}: $!\n";
@@ -144,6 +155,18 @@ sub ago {
     _write($self->{file}, pack 'q', -$seconds * 1000);
 
     return $sub->();
+}
+
+
+sub program {
+    my ($self, $program) = @_;
+    my $script = "$self->{dir}/program";
+
+    _write($script, "#!/bin/sh\nLOYALTY_CLOCK=$self->{file} "
+                    . "LD_PRELOAD=$self->{dir}/clock.so exec $program \"\$@\"\n");
+    chmod 0755, $script;
+
+    return $script;
 }
 
 
