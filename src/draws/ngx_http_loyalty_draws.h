@@ -146,7 +146,6 @@ struct ngx_http_loyalty_campaign_s {
     ngx_array_t                   lines;          /* of the terms */
     ngx_http_loyalty_place_t      open_place;
     ngx_http_loyalty_place_t      close_place;
-    ngx_http_loyalty_place_t      rules_place;
     ngx_array_t                   eligible;       /* of member fields */
     ngx_http_loyalty_listener_t   variables;      /* eligible $variable ... */
     ngx_array_t                  *excluded;       /* of ngx_str_t, sorted */
