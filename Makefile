@@ -42,7 +42,8 @@ help:
 	@echo "make lint       compiler warnings, style, Lua, Perl and shell"
 	@echo "make soak       100,000 observed purchases while all else fails;"
 	@echo "                soak-plays: 100,000 plays, KILLS=200 SEED=;"
-	@echo "                soak-verify: N=400 changes of each file or campaign"
+	@echo "                soak-verify: N=400 changes of each file or campaign;"
+	@echo "                soak-version: a draw's second version, four minutes"
 	@echo "make replay     two years of real purchases; REPLAY='--data DIR'"
 	@echo "make bench      measurements; bench-draws: the arithmetic of draws;"
 	@echo "                bench-verify: loyalty-verify on N=1000000 records;"
@@ -162,6 +163,11 @@ soak-verify:
 	@LOYALTY_MUTATIONS=$(or $(N),400) LOYALTY_DRAWS=$(or $(DRAWS),200) \
 	 perl tests/run.pl --time 3600 tests/verify/mutations.t \
 	     tests/verify/page_mutations.t tests/verify/differential.t
+
+soak-version:
+	@$(DEPS) build test
+	@$(MAKE) -s --no-print-directory module verify
+	@perl tests/run.pl --time 900 tests/soak/version.pl
 
 replay:
 	@$(DEPS) build test
@@ -356,5 +362,5 @@ FORCE:
 
 .PHONY: all help deps module module-locked demo demo-stop verify web \
         verify-locked test asan lint bench bench-draws bench-plays bench-verify \
-        stats soak soak-plays soak-verify replay fsck clean unit unit-locked \
-        fuzz fuzz-run FORCE
+        stats soak soak-plays soak-verify soak-version replay fsck clean \
+        unit unit-locked fuzz fuzz-run FORCE
