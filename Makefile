@@ -129,14 +129,16 @@ bench-plays:
 bench-verify: verify
 	@perl tests/bench/verify.pl $(N)
 
-bench-draws: $(BUILD)/stats/draws
-	@$<
+bench-draws:
+	@$(DEPS) build
+	@$(MAKE) -s --no-print-directory $(BUILD)/stats/draws
+	@$(BUILD)/stats/draws
 
 # the stream has no end: its writer stops when the reader has had enough
 stats: N = 1000000
 stats: DIEHARDER = -a
 stats:
-	@$(DEPS) build stats
+	@$(DEPS) build $(if $(DIEHARDER),stats)
 	@$(MAKE) -s --no-print-directory $(BUILD)/stats/stats
 	@$(BUILD)/stats/stats $(N)
 	@[ -z "$(DIEHARDER)" ] \
