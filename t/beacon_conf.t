@@ -10,19 +10,20 @@ use Test::More;
 
 my $two = 'from=http://127.0.0.1:1 from=http://127.0.0.1:2/x';
 
-sub check {
+sub conf {
     my ($beacon, $http) = @_;
-    return Loyalty::Test->check(http => $http // '',
-                                program => "wallet points;\n$beacon\n");
+
+    return (http => $http // '', program => "wallet points;\n$beacon\n");
 }
+
+
+sub check { return Loyalty::Test->check(conf(@_)) }
 
 sub refused {
     my ($beacon, $pattern, $name) = @_;
-    my ($ok, $output) = check($beacon);
-    ok(!$ok, "$name is refused");
-    like($output, qr/\[emerg\].*$pattern.* in \S+program\.conf:2$/m,
-         'with its place');
-    return;
+
+    return Loyalty::Test->refuses("$name is refused", 2, $pattern,
+                                  conf($beacon));
 }
 
 sub taken {

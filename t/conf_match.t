@@ -24,23 +24,17 @@ sub block {
 
 sub refused {
     my ($line, $pattern, $more) = @_;
-    my ($ok, $output) = Loyalty::Test->check(program => block($line, $more));
 
-    ok(!$ok, "refused: $line");
-    like($output, qr/\[emerg\][^\n]*$pattern[^\n]* in \S*program\.conf:4$/m,
-         "with its line: $line");
-
-    return;
+    return Loyalty::Test->refuses("refused: $line", 4, $pattern,
+                                  program => block($line, $more));
 }
 
 
 sub accepted {
     my ($line, $more) = @_;
-    my ($ok, $output) = Loyalty::Test->check(program => block($line, $more));
 
-    ok($ok, "accepted: $line") or diag($output);
-
-    return;
+    return Loyalty::Test->accepts("accepted: $line",
+                                  program => block($line, $more));
 }
 
 

@@ -15,24 +15,16 @@ use Test::More;
 
 sub refused {
     my ($text, $line, $pattern) = @_;
-    my ($ok, $output) = Loyalty::Test->check(program => $text);
-    my $name = $text =~ s/\s+/ /gr;
 
-    ok(!$ok, "refused: $name");
-    like($output, qr/\[emerg\][^\n]*$pattern[^\n]* in \S*program\.conf:$line$/m,
-         "with its line: $name");
-
-    return;
+    return Loyalty::Test->refuses('refused: ' . $text =~ s/\s+/ /gr, $line,
+                                  $pattern, program => $text);
 }
 
 
 sub accepted {
     my ($text, $name) = @_;
-    my ($ok, $output) = Loyalty::Test->check(program => $text);
 
-    ok($ok, "accepted: $name") or diag($output);
-
-    return;
+    return Loyalty::Test->accepts("accepted: $name", program => $text);
 }
 
 

@@ -27,22 +27,18 @@ my $program = 'secret_file %%TESTDIR%%/secret; wallet points; '
             . 'tier bronze 0; tier silver 100;';
 
 
-sub check {
+sub conf {
     my ($text, %more) = @_;
 
-    return Loyalty::Test->check(program => $text,
-                                files => { %files, %more });
+    return (program => $text, files => { %files, %more });
 }
 
 
 sub refused {
     my ($text, $line, $pattern, %more) = @_;
-    my ($ok, $output) = check($text, %more);
-    my $name = $text =~ s/\s+/ /gr;
+    my $output = Loyalty::Test->refuses('refused: ' . $text =~ s/\s+/ /gr,
+                                        $line, $pattern, conf($text, %more));
 
-    ok(!$ok, "refused: $name");
-    like($output, qr/\[emerg\][^\n]*$pattern[^\n]* in \S*program\.conf:$line$/m,
-         "with its line: $name");
     unlike($output, qr/c0ffee/i, 'and no secret');
 
     return;
@@ -235,9 +231,9 @@ refused('secret_file %%TESTDIR%%/wrong;', 1, 'a file of 1 to 8192 bytes',
 
 sub accepted {
     my ($text, $name, %more) = @_;
-    my ($ok, $output) = check($text, %more);
+    my $output = Loyalty::Test->accepts("accepted: $name",
+                                        conf($text, %more));
 
-    ok($ok, "accepted: $name") or diag($output);
     unlike($output, qr/c0ffee/i, 'and no secret');
 
     return $output;

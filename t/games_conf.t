@@ -21,24 +21,17 @@ my $head = "wallet points;\nmoney EUR 2;\n";
 
 sub refused {
     my ($text, $line, $pattern, $name) = @_;
-    my ($ok, $output) = Loyalty::Test->check(program => $head . $text);
-    my $at = $line + 2;
 
-    ok(!$ok, "$name: refused");
-    like($output, qr/\[emerg\].*(?:$pattern).* in \S*program\.conf:$at\b/,
-         "$name: with its line");
-
-    return;
+    return Loyalty::Test->refuses("$name: refused", $line + 2, $pattern,
+                                  program => $head . $text);
 }
 
 
 sub accepted {
     my ($text, $name) = @_;
-    my ($ok, $output) = Loyalty::Test->check(program => $head . $text);
 
-    ok($ok, "$name: accepted") or diag($output);
-
-    return;
+    return Loyalty::Test->accepts("$name: accepted",
+                                  program => $head . $text);
 }
 
 

@@ -18,30 +18,27 @@ my $STOCK = 'prize mug { stock 5; }';
 my $BEACON = "beacon drand_quicknet from=http://127.0.0.1:1/;\n";
 
 
-sub check {
+sub conf {
     my ($lines, $more) = @_;
 
-    return Loyalty::Test->check(
-        files => { secret => 'main:' . '5a' x 32 . "\n" },
-        program => "secret_file %%TESTDIR%%/secret;\nwallet points;\n"
-                   . ($more // '') . "instant_win scratch {\n$lines\n}\n");
+    return (files => { secret => 'main:' . '5a' x 32 . "\n" },
+            program => "secret_file %%TESTDIR%%/secret;\nwallet points;\n"
+                       . ($more // '') . "instant_win scratch {\n$lines\n}\n");
 }
 
 
 sub accepted {
     my ($lines, $name, $more) = @_;
-    my ($ok, $output) = check($lines, $more);
-    ok($ok, $name) or diag $output;
-    return $output;
+
+    return Loyalty::Test->accepts($name, conf($lines, $more));
 }
 
 
 sub refused {
     my ($lines, $line, $pattern, $more) = @_;
-    my ($ok, $output) = check($lines, $more);
-    ok(!$ok, "refused: $pattern");
-    like($output, qr/\[emerg\].*$pattern.*program\.conf:$line\b/,
-         'with its line');
+
+    return Loyalty::Test->refuses("refused: $pattern", $line, $pattern,
+                                  conf($lines, $more));
 }
 
 

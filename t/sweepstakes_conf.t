@@ -15,30 +15,27 @@ my $DATES = 'open 2027-03-01T00:00:00+01:00; close 2027-04-01T00:00:00+02:00;';
 my $PRIZE = 'prize trip { stock 3; }';
 
 
-sub check {
+sub conf {
     my ($lines, $more) = @_;
 
-    return Loyalty::Test->check(
-        files => { secret => 'main:' . '5a' x 32 . "\n" },
-        program => "secret_file %%TESTDIR%%/secret;\nwallet points;\n"
-                   . ($more // '') . "sweepstakes spring {\n$lines\n}\n");
+    return (files => { secret => 'main:' . '5a' x 32 . "\n" },
+            program => "secret_file %%TESTDIR%%/secret;\nwallet points;\n"
+                       . ($more // '') . "sweepstakes spring {\n$lines\n}\n");
 }
 
 
 sub accepted {
     my ($lines, $name, $more) = @_;
-    my ($ok, $output) = check($lines, $more);
-    ok($ok, $name) or diag $output;
-    return $output;
+
+    return Loyalty::Test->accepts($name, conf($lines, $more));
 }
 
 
 sub refused {
     my ($lines, $line, $pattern, $name, $more) = @_;
-    my ($ok, $output) = check($lines, $more);
-    ok(!$ok, $name);
-    like($output, qr/\[emerg\].*$pattern.*program\.conf:$line\b/,
-         'with its line');
+
+    return Loyalty::Test->refuses($name, $line, $pattern,
+                                  conf($lines, $more));
 }
 
 

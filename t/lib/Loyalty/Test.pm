@@ -45,6 +45,8 @@ package Loyalty::Test;
 # nginx: start  stop  quit  reload  pid  workers  log  wait_log(qr/../, $s)
 #     check(...)      nginx -t: ($ok, $output); of this configuration, or as
 #                     a class method with new's arguments
+#     refuses($name, $line, $pattern, ...)  accepts($name, ...)
+#                     tests of it: class methods, for the same arguments
 # Redis: redis (a Loyalty::RESP)  redis_start  redis_stop  redis_kill
 #     redis_stall  redis_go  redis_log
 # More: dir  port($x)  expand($text)  write_file($name, $text)
@@ -523,6 +525,31 @@ sub check {
     die "nginx -t: $output" if $output =~ /Sanitizer|runtime error:/;
 
     return ($ok, $output);
+}
+
+
+# two tests, of a configuration that is refused for a reason in a line of
+# program.conf, or one, of one that is accepted; what nginx -t said
+sub refuses {
+    my ($class, $name, $line, $pattern, %conf) = @_;
+    my ($ok, $output) = $class->check(%conf);
+
+    ok(!$ok, $name);
+    like($output,
+         qr/\[emerg\][^\n]*(?:$pattern)[^\n]* in \S*program\.conf:$line$/m,
+         "$name: with its line");
+
+    return $output;
+}
+
+
+sub accepts {
+    my ($class, $name, %conf) = @_;
+    my ($ok, $output) = $class->check(%conf);
+
+    ok($ok, $name) or diag($output);
+
+    return $output;
 }
 
 
