@@ -35,6 +35,7 @@ loyalty_signature key_file=keys;
 loyalty_jwt key_file=all.pem;
 
 location /in/    { loyalty_event_api shop; }
+location /own/   { loyalty_event_api shop trusted; loyalty_signature off; }
 location /admin/ { loyalty_admin_api shop; }
 location /me/    { loyalty_member_api shop; loyalty_member $loyalty_jwt_sub; }
 END
@@ -208,6 +209,39 @@ is(call($gift, sign($gift)), '403 invalid_signature',
    'a gift that was heard, to who is gone');
 same($before, 'a gift that was heard');
 is(call($gift, sign($gift, time => $now + 1)), 200, 'signed again, it is done');
+
+
+# an account that was erased does not begin anew with what was told of it
+my @told = (
+    ['POST', '/in/events', event(member => 'cat', id => 'cat-1')],
+    ['POST', '/in/events', join "\n", map { event(member => 'cat') } 1 .. 40],
+    ['POST', '/in/events/cat-1/reversal', '{"id":"cat-2","member":"cat"}'],
+);
+is(call($_, sign($_)), 200, 'told') for @told;
+$erase = ['DELETE', '/admin/members/cat', undef, 'k4'];
+is(call($erase, sign($erase)), 200, 'and erased');
+
+for my $when ('gone', 'back') {
+    $before = state();
+    like(call($_, sign($_)), qr/^(?:200|409 event_conflict)$/,
+         "$when: what was heard") for @told;
+    same($before, "$when: what was heard");
+
+    my $new = ['POST', '/in/events', event(member => 'cat', id => "n$when")];
+    is(call($new, sign($new)), 200, "$when: what is new");
+}
+
+my $r = $t->post('/in/events', $told[1][2], headers => {
+    'Loyalty-Signature' => sign($told[1]),
+    'Content-Type' => 'application/x-ndjson' });
+is((grep { $_->{code} eq 'event_conflict' } $r->lines), 40,
+   'each line is told why');
+is(call(['POST', '/own/events', $told[0][2]]), 200,
+   'who needs no signature tells it');
+my ($told) = grep { /:told$/ } @{$t->redis->call('KEYS', '*')};
+my $left = $t->redis->call('PTTL', $told);
+ok($left > 600_000 && $left <= 661_000, 'what is kept for it goes');
+unlike($told . $t->redis->call('GET', $told), qr/cat/, 'and names nobody');
 
 
 # ---- tokens ----

@@ -8,8 +8,12 @@
  * pseudonyms in such campaigns, which their logs have anyway, are kept beside
  * the logs, and take part no more.  Where this server has stopped a campaign
  * they are made all the same, unless its secret is not known.
+ *
+ * Nor does who has listened to a signed request begin the account anew: as long
+ * as its signature may be good, digests are kept of what was told.
  */
 
+#include "ngx_http_loyalty_access.h"
 #include "ngx_http_loyalty_admin.h"
 #include "ngx_http_loyalty_await.h"
 #include "ngx_http_loyalty_split.h"
@@ -159,12 +163,14 @@ ngx_http_loyalty_erase_send(ngx_http_loyalty_member_ctx_t *ctx)
 {
     size_t                     len;
     u_char                     buf[NGX_HTTP_LOYALTY_ERASE_ARG
-                                   + NGX_HTTP_LOYALTY_ACTOR + 32];
+                                   + NGX_HTTP_LOYALTY_ACTOR + 64];
     ngx_str_t                  arg;
+    ngx_time_t                *tp;
     loyalty_mpw_t              w;
     ngx_http_loyalty_erase_t  *erase;
 
     erase = ctx->data;
+    tp = ngx_timeofday();
 
     loyalty_mpw_init(&w, buf, sizeof(buf));
     loyalty_mpw_int(&w, ctx->program->feed_max);
@@ -173,17 +179,19 @@ ngx_http_loyalty_erase_send(ngx_http_loyalty_member_ctx_t *ctx)
 
     len = erase->games.pos - erase->games.start;
 
+    loyalty_mpw_raw(&w, erase->buf, len);
+    loyalty_mpw_int(&w, (int64_t) tp->sec * 1000 + tp->msec);
+    loyalty_mpw_int(&w, ngx_http_loyalty_access_longest(ctx->request));
+
     if (w.failed || erase->games.failed
-        || len > (size_t) (buf + sizeof(buf) - w.pos))
+        || ngx_http_loyalty_call_told(&erase->call, ctx->program) != NGX_OK)
     {
         return ngx_http_loyalty_member_problem(ctx,
                                        NGX_HTTP_LOYALTY_P_INTERNAL, NULL);
     }
 
-    ngx_memcpy(w.pos, erase->buf, len);
-
     arg.data = buf;
-    arg.len = w.pos + len - w.start;
+    arg.len = w.pos - w.start;
 
     return ngx_http_loyalty_member_call(ctx, NGX_HTTP_LOYALTY_FN_ERASE,
                                         erase->call.nkeys, erase->call.keys,

@@ -33,6 +33,10 @@ ngx_int_t ngx_http_loyalty_access_signed(ngx_http_request_t *r,
 /* ... and that must not be done because it was done before */
 void ngx_http_loyalty_access_used(ngx_http_request_t *r, ngx_str_t *detail);
 
+/* how long any signature may be good, ms, with room for other clocks: from the
+   earliest time that it may have to the latest */
+int64_t ngx_http_loyalty_access_longest(ngx_http_request_t *r);
+
 /* the id of the key that signed the request, len 0: none did */
 void ngx_http_loyalty_access_key(ngx_http_request_t *r, ngx_str_t *id);
 

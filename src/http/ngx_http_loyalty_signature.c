@@ -12,6 +12,7 @@
 
 #define NGX_HTTP_LOYALTY_KEY_FILE     65536
 #define NGX_HTTP_LOYALTY_SIG_WINDOW   300
+#define NGX_HTTP_LOYALTY_SIG_SLACK    60          /* s, for other clocks */
 
 
 typedef struct {
@@ -24,6 +25,11 @@ typedef struct {
 typedef struct {
     ngx_http_loyalty_signed_t    *sign;           /* NULL: off */
 } ngx_http_loyalty_signature_conf_t;
+
+
+typedef struct {
+    time_t                        window;         /* the longest */
+} ngx_http_loyalty_signature_main_t;
 
 
 /* what is known of a request's signature; the names in the same order */
@@ -57,6 +63,7 @@ static void ngx_http_loyalty_signature_cleanup(void *data);
 static ngx_int_t ngx_http_loyalty_signature_variables(ngx_conf_t *cf);
 static ngx_int_t ngx_http_loyalty_signature_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static void *ngx_http_loyalty_signature_create_main(ngx_conf_t *cf);
 static void *ngx_http_loyalty_signature_create_conf(ngx_conf_t *cf);
 static char *ngx_http_loyalty_signature_merge_conf(ngx_conf_t *cf, void *parent,
     void *child);
@@ -85,7 +92,7 @@ static ngx_http_module_t  ngx_http_loyalty_signature_module_ctx = {
     ngx_http_loyalty_signature_variables,  /* preconfiguration */
     NULL,                                  /* postconfiguration */
 
-    NULL,                                  /* create main configuration */
+    ngx_http_loyalty_signature_create_main, /* create main configuration */
     NULL,                                  /* init main configuration */
 
     NULL,                                  /* create server configuration */
@@ -150,9 +157,10 @@ ngx_http_loyalty_signature(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_loyalty_signature_conf_t *acf = conf;
 
-    ngx_str_t                  *value;
-    ngx_pool_cleanup_t         *cln;
-    ngx_http_loyalty_signed_t  *sign;
+    ngx_str_t                          *value;
+    ngx_pool_cleanup_t                 *cln;
+    ngx_http_loyalty_signed_t          *sign;
+    ngx_http_loyalty_signature_main_t  *amcf;
 
     if (acf->sign != NGX_CONF_UNSET_PTR) {
         return "is duplicate";
@@ -184,6 +192,10 @@ ngx_http_loyalty_signature(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     acf->sign = sign;
+
+    amcf = ngx_http_conf_get_module_main_conf(cf,
+                                           ngx_http_loyalty_signature_module);
+    amcf->window = ngx_max(amcf->window, sign->window);
 
     return NGX_CONF_OK;
 }
@@ -349,6 +361,23 @@ ngx_http_loyalty_signature_variable(ngx_http_request_t *r,
 }
 
 
+/* servers of a program need not have the same configuration */
+
+static void *
+ngx_http_loyalty_signature_create_main(ngx_conf_t *cf)
+{
+    ngx_http_loyalty_signature_main_t  *amcf;
+
+    amcf = ngx_palloc(cf->pool, sizeof(ngx_http_loyalty_signature_main_t));
+
+    if (amcf != NULL) {
+        amcf->window = NGX_HTTP_LOYALTY_SIG_WINDOW;
+    }
+
+    return amcf;
+}
+
+
 static void *
 ngx_http_loyalty_signature_create_conf(ngx_conf_t *cf)
 {
@@ -479,6 +508,18 @@ ngx_http_loyalty_access_body(ngx_http_request_t *r, ngx_str_t *body,
 
     return ngx_http_loyalty_signature_refuse(r, NGX_HTTP_LOYALTY_SIG_WRONG,
                                              detail);
+}
+
+
+int64_t
+ngx_http_loyalty_access_longest(ngx_http_request_t *r)
+{
+    ngx_http_loyalty_signature_main_t  *amcf;
+
+    amcf = ngx_http_get_module_main_conf(r,
+                                         ngx_http_loyalty_signature_module);
+
+    return (2 * (int64_t) amcf->window + NGX_HTTP_LOYALTY_SIG_SLACK) * 1000;
 }
 
 

@@ -3,6 +3,7 @@
  * that says everything that changed.
  */
 
+#include "ngx_http_loyalty_access.h"
 #include "ngx_http_loyalty_event.h"
 
 
@@ -21,6 +22,8 @@ static ngx_int_t ngx_http_loyalty_step_wait(ngx_http_loyalty_step_t *step);
 static void ngx_http_loyalty_step_waited(ngx_event_t *ev);
 static ngx_int_t ngx_http_loyalty_step_unfit(ngx_int_t rc, const char *what,
     ngx_http_loyalty_fault_t *fault);
+static void ngx_http_loyalty_step_signed(ngx_http_loyalty_step_t *step,
+    ngx_http_loyalty_call_t *call, loyalty_mpw_t *w);
 static ngx_int_t ngx_http_loyalty_step_call(ngx_http_loyalty_step_t *step,
     ngx_http_loyalty_fn_e fn, ngx_http_loyalty_scratch_t *scratch,
     loyalty_mpw_t *w, ngx_http_loyalty_fault_t *fault);
@@ -55,6 +58,10 @@ static const ngx_http_loyalty_step_error_t
     { ngx_string("event_conflict"), NGX_HTTP_LOYALTY_P_EVENT_CONFLICT,
       ngx_string("the member has an event or a reversal with this id and "
                  "other contents") },
+
+    { ngx_string("told_before"), NGX_HTTP_LOYALTY_P_EVENT_CONFLICT,
+      ngx_string("the member had this event or reversal before being "
+                 "erased") },
 
     { ngx_string("unknown_event"), NGX_HTTP_LOYALTY_P_UNKNOWN_EVENT,
       ngx_string("the member has no event with this id that is still "
@@ -170,7 +177,9 @@ ngx_http_loyalty_step_send_event(ngx_http_loyalty_step_t *step,
         return NGX_OK;
     }
 
-    if (rc != NGX_OK) {
+    ngx_http_loyalty_step_signed(step, &scratch.call, &w);
+
+    if (rc != NGX_OK || w.failed) {
         return ngx_http_loyalty_step_unfit(rc, "event and the rules it "
                                                "touches do", fault);
     }
@@ -221,6 +230,8 @@ ngx_http_loyalty_step_send_reversal(ngx_http_loyalty_step_t *step,
     if (rc == NGX_AGAIN && ngx_http_loyalty_step_wait(step) == NGX_OK) {
         return NGX_OK;
     }
+
+    ngx_http_loyalty_step_signed(step, &scratch.call, &w);
 
     if (rc != NGX_OK || w.failed) {
         return ngx_http_loyalty_step_unfit(rc, "reversal does", fault);
@@ -285,6 +296,29 @@ ngx_http_loyalty_step_unfit(ngx_int_t rc, const char *what,
     }
 
     return NGX_ERROR;
+}
+
+
+/* what somebody has listened to does not begin an erased member anew */
+
+static void
+ngx_http_loyalty_step_signed(ngx_http_loyalty_step_t *step,
+    ngx_http_loyalty_call_t *call, loyalty_mpw_t *w)
+{
+    ngx_str_t  key;
+
+    ngx_http_loyalty_access_key(step->request, &key);
+
+    if (key.len == 0) {
+        return;
+    }
+
+    if (ngx_http_loyalty_call_told(call, step->program) == NGX_OK) {
+        loyalty_mpw_int(w, 1);
+
+    } else {
+        w->failed = 1;
+    }
 }
 
 

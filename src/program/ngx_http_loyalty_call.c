@@ -59,6 +59,16 @@ ngx_http_loyalty_call_key(ngx_http_loyalty_call_t *call, const char *fmt, ...)
 
 
 ngx_int_t
+ngx_http_loyalty_call_told(ngx_http_loyalty_call_t *call,
+    ngx_http_loyalty_program_t *program)
+{
+    return ngx_http_loyalty_call_key(call, "%V:told",
+                                     &program->tags[call->partition])
+           == NGX_ERROR ? NGX_ERROR : NGX_OK;
+}
+
+
+ngx_int_t
 ngx_http_loyalty_call_targets(ngx_http_loyalty_call_t *call,
     ngx_http_loyalty_program_t *program, ngx_http_loyalty_rule_t **rules,
     ngx_uint_t n, ngx_str_t *member, ngx_str_t *id, int64_t now,

@@ -206,8 +206,9 @@ typedef struct {
 
 
 /*
- * The keys of one call: a member's four, those of the games that are its
- * targets, and those of a game that is played and of its pools of codes.
+ * The keys of one call: a member's four and what was told before, those of the
+ * games that are its targets, and those of a game that is played and of its
+ * pools of codes.
  */
 
 #define NGX_HTTP_LOYALTY_TARGETS      16
@@ -215,7 +216,7 @@ typedef struct {
 #define NGX_HTTP_LOYALTY_PLAY_KEYS    12
 #define NGX_HTTP_LOYALTY_GAME_KEY     192         /* bytes of one at most */
 #define NGX_HTTP_LOYALTY_CALL_KEYS                                            \
-    (4 + NGX_HTTP_LOYALTY_TARGETS * NGX_HTTP_LOYALTY_TARGET_KEYS              \
+    (5 + NGX_HTTP_LOYALTY_TARGETS * NGX_HTTP_LOYALTY_TARGET_KEYS              \
      + NGX_HTTP_LOYALTY_PLAY_KEYS)
 
 typedef struct {
@@ -567,6 +568,10 @@ void ngx_http_loyalty_call_member(ngx_http_loyalty_call_t *call,
 /* one more key: its index from 1, or NGX_ERROR when there is no room */
 ngx_int_t ngx_http_loyalty_call_key(ngx_http_loyalty_call_t *call,
     const char *fmt, ...);
+
+/* ... that of what members told before they were erased */
+ngx_int_t ngx_http_loyalty_call_told(ngx_http_loyalty_call_t *call,
+    ngx_http_loyalty_program_t *program);
 
 /*
  * The targets of n rules as an array, or nil where there is none.  NGX_AGAIN

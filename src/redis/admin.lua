@@ -14,8 +14,9 @@
 --     output: the same
 -- erase_@H@: forgets a member
 --     keys:   member, overflow, feed, aliases; then gone of campaigns that
---             go on
---     input:  feed_max, actor, { hash of a game, person, ... } of these
+--             go on; then told
+--     input:  feed_max, actor, { hash of a game, person, ... } of these, now,
+--             how long a signature may be good, ms
 --     output: 1, or 0 for a member never seen
 -- note_@H@: a change that is no member's, on the feed before it is made
 --     keys:   the program's own feed
@@ -97,10 +98,94 @@ local function grant_award(keys, now, needle, rest, member, constants, kind,
 end
 
 
+-- Digests of what was told lately: who tells it again with the same signature
+-- changes nothing.  The newest records are in the member, those before in the
+-- overflow.
+
+local PAGE, PAGES = 100, 100
+local DIGEST = 24
+
+
+local function keep_records(keys, records, now, ms, put)
+    local last, kept = spack('>I4', (now + ms) / 1000 + 1), true
+
+    for i = 1, #records do
+        local record = records[i]
+        local size = byte(record, 3)
+
+        kept = (sunpack('>I4', record, 4 + size + 6) + 1) * 1000 + ms > now
+
+        if kept then
+            local needle = sub(record, 3, 3 + size)
+
+            put[#put + 1] = sub(redis.sha1hex(keys[1] .. needle), 1, DIGEST)
+                            .. last
+        end
+    end
+
+    return kept
+end
+
+
+local function overflow_page(keys, seq, oldest)
+    local names, records = {}, {}
+
+    while #names < PAGE and seq >= oldest do
+        names[#names + 1] = 's' .. fmt('%.0f', seq)
+        seq = seq - 1
+    end
+
+    if #names > 0 then
+        for _, record in ipairs(call('HMGET', keys[2], unpack(names))) do
+            records[#records + 1] = record or nil
+        end
+    end
+
+    return records
+end
+
+
+local function keep_told(c, keys, now, ms)
+    local key, put, records, pos = keys[#keys], {}, {}, 1
+    local told = call('GET', key) or ''
+
+    for i = 1, #told, DIGEST + 4 do
+        if sunpack('>I4', told, i + DIGEST) * 1000 > now then
+            put[#put + 1] = sub(told, i, i + DIGEST + 3)
+        end
+    end
+
+    -- the newest first
+
+    for i = c.kept, 1, -1 do
+        records[i], pos = record_at(c.records, pos)
+    end
+
+    local seq = c.seq - c.kept
+
+    for _ = 1, PAGES do
+        if not keep_records(keys, records, now, ms, put) or c.oldest == 0 then
+            break
+        end
+
+        records = overflow_page(keys, seq, c.oldest)
+        seq = seq - #records
+
+        if #records == 0 then
+            break
+        end
+    end
+
+    if #put > 0 then
+        call('SET', key, concat(put), 'PX', fmt('%.0f', ms + 1000))
+    end
+end
+
+
 -- The id's bytes in the aliases; feed lines then point at zeros.  Who has
 -- taken part in a campaign that goes on does not begin it anew.
 
-local function erase(keys, feed_max, actor, games)
+local function erase(keys, feed_max, actor, games, now, ms)
     local raw = call('GET', keys[1])
 
     if not raw then
@@ -117,6 +202,12 @@ local function erase(keys, feed_max, actor, games)
         if slot and c.states[slot] then
             call('SADD', keys[4 + (i + 1) / 2], games[i + 1])
         end
+    end
+
+    -- a member whose records are damaged is erased all the same
+
+    if ms then
+        pcall(keep_told, c, keys, now, ms)
     end
 
     local n = byte(call('GETRANGE', keys[4], c.alias, c.alias))

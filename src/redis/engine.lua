@@ -376,7 +376,23 @@ local function note_tier(c, before)
 end
 
 
--- ARG's values; what follows n is the rules', and last the targets or false
+-- Whether a member who was erased since has told this before.  A signature is
+-- good for a while, also to who has listened to it: erase_@H@ leaves digests of
+-- what was told in that time, 24 digits each, and until when they count.
+
+local function told_before(c, keys, needle)
+    local told = call('GET', keys[#keys])
+    local digest = told and sub(redis.sha1hex(keys[1] .. needle), 1, 24)
+    local pos = told and find(told, digest, 1, true)
+
+    return pos and sunpack('>I4', told, pos + 24) * 1000 > c.now
+end
+
+
+-- ARG's values; what follows n is the rules', then the targets or nil, and
+-- last, where the request is signed, 1
+
+do
 
 local function decide(keys, now, at, needle, rest, type_hash, type_name,
                       amount, items, member, constants, n, ...)
@@ -401,8 +417,16 @@ local function decide(keys, now, at, needle, rest, type_hash, type_name,
 
     c.multiplier = multiplier
 
-    local rules, i = { ... }, 1
-    local targets = rules[select('#', ...)]
+    local rules, i, last = { ... }, 1, select('#', ...)
+    local targets = rules[last]
+
+    if targets == 1 then
+        if told_before(c, keys, needle) then
+            return 'Etold_before'
+        end
+
+        targets = rules[last - 1]
+    end
 
     if targets then
         aim(c, keys, targets)
@@ -422,6 +446,11 @@ local function decide(keys, now, at, needle, rest, type_hash, type_name,
     end
 
     return save(c, keys, needle, rest, program_slot, type_slot)
+end
+
+
+act('event', decide)
+
 end
 
 
@@ -498,5 +527,4 @@ local function history(keys, before, limit, most)
 end
 
 
-act('event', decide)
 act('history', history, { 'no-writes' })

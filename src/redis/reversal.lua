@@ -246,12 +246,16 @@ end
 
 
 local function reverse_event(keys, now, needle, rest, of, amount, items,
-                             member, constants, targets)
+                             member, constants, targets, signed)
     local c = begin(now, constants, call('GET', keys[1]))
     local seen = lookup(c, keys[2], needle)
 
     if seen then
         return repeated(c, seen, needle, rest)
+    end
+
+    if signed and told_before(c, keys, needle) then
+        return 'Etold_before'
     end
 
     local record, pos, seq = lookup(c, keys[2], of)
