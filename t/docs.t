@@ -244,7 +244,17 @@ ok($limited->wait_for(sub {
    'the old library is forgotten');
 is(() = $limited->log =~ /deleted function library loyalty_a/g, 1,
    'and deleted');
+is($limited->request('DELETE', '/loyalty-admin/members/m')->status, 200,
+   'an erasure');
 is_deeply($limited->redis->call('ACL', 'LOG'), [], 'nothing was denied');
+
+# and for what draws, codes and split do
+my %may = map { $_ => 1 } $acl =~ /\+([a-z]+)/g,
+          ($directives =~ /`split` beside it `(.*?)`/s)[0] =~ /\+([a-z]+)/g;
+my %calls = map { lc $_ => 1 } map { slurp($_) =~ /call\('([A-Z]+)'/g }
+            glob 'src/*/*.lua';
+is_deeply([grep { !$may{$_} } sort keys %calls], [],
+          'what functions call is in the access list');
 
 
 done_testing();
