@@ -101,6 +101,11 @@ location /two/ {
     set $early $loyalty_jwt_sub;
     rewrite ^/two/(.*)$ /set/$1 last;
 }
+location /three/ {
+    loyalty_jwt jwks_file=set.json;
+    set $seen $loyalty_jwt_status;
+    rewrite ^/three/(.*)$ /two/$1 last;
+}
 location /same/ {
     loyalty_jwt jwks_file=set.json;
     set $early $loyalty_jwt_sub;
@@ -286,6 +291,9 @@ is($t->get('/header', headers => { Authorization => 'Bearer '
 is(who('two', token($key{RS256}, { sub => 'ada' }),
        Cookie => 'session=' . token($secret, { sub => 'bob' })),
    '401 invalid_token', 'two tokens');
+is(who('three', token($key{RS256}, { sub => 'ada' }),
+       Cookie => 'session=' . token($secret, { sub => 'bob' })),
+   '401 invalid_token', 'two tokens, the first one again');
 is(who('two', token($key{RS256}, { sub => 'ada' })), '401 invalid_token',
    'one token, not the one that was read');
 is(who('same', token($key{EdDSA}, { sub => 'ada' })), 'ada',

@@ -277,7 +277,7 @@ ngx_http_loyalty_jwt_check(ngx_http_request_t *r, ngx_str_t *detail)
 {
     const char                     *word;
     ngx_http_loyalty_jwt_ctx_t     *ctx;
-    ngx_http_loyalty_jwt_result_t  *result;
+    ngx_http_loyalty_jwt_result_t  *result, *other;
 
     if (ngx_http_loyalty_jwt_result(r, &result) != NGX_OK) {
         ngx_str_set(detail, "the token could not be looked at");
@@ -292,15 +292,17 @@ ngx_http_loyalty_jwt_check(ngx_http_request_t *r, ngx_str_t *detail)
 
     /* variables may have been read where another token is taken */
 
-    if (ctx->first != result
-        && (ctx->first->token.len != result->token.len
+    for (other = ctx->first; other != NULL; other = other->next) {
+
+        if (other->token.len != result->token.len
             || (result->token.len
-                && ngx_memcmp(ctx->first->token.data, result->token.data,
+                && ngx_memcmp(other->token.data, result->token.data,
                               result->token.len)
-                   != 0)))
-    {
-        ngx_str_set(detail, "the request has two tokens");
-        return NGX_DECLINED;
+                   != 0))
+        {
+            ngx_str_set(detail, "the request has two tokens");
+            return NGX_DECLINED;
+        }
     }
 
     if (result->token.data == NULL || result->status == LOYALTY_JWT_OK) {
