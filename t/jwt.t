@@ -371,6 +371,8 @@ for (
     ['key_file=all.pem alg=HS512', qr/invalid parameter "alg=HS512".*HS256/],
     ['key_file=all.pem alg=none', qr/invalid parameter "alg=none"/],
     ['key_file=all.pem leeway=2h', qr/invalid parameter "leeway=2h"/],
+    ['key_file=all.pem leeway=1s leeway=2s',
+     qr/invalid parameter "leeway=2s".*once each/],
     ['key_file=all.pem leeway=x', qr/invalid parameter "leeway=x"/],
     ['key_file=all.pem iss=', qr/invalid parameter "iss="/],
     ['key_file=all.pem iss=a iss=b', qr/invalid parameter "iss=b"/],

@@ -28,13 +28,15 @@ static const char *ngx_http_loyalty_jwt_secret(ngx_http_loyalty_jwt_t *jwt,
 ngx_int_t
 ngx_http_loyalty_jwt_parse(ngx_conf_t *cf, ngx_http_loyalty_jwt_t *jwt)
 {
-    jwt->leeway = NGX_HTTP_LOYALTY_JWT_LEEWAY;
+    jwt->leeway = NGX_CONF_UNSET;
 
     if (ngx_http_loyalty_jwt_args(cf, jwt) != NGX_OK
         || ngx_http_loyalty_jwt_keys(cf, jwt) != NGX_OK)
     {
         return NGX_ERROR;
     }
+
+    ngx_conf_init_value(jwt->leeway, NGX_HTTP_LOYALTY_JWT_LEEWAY);
 
     jwt->rules.issuer = (char *) jwt->issuer.data;
     jwt->rules.issuer_len = jwt->issuer.len;
@@ -145,7 +147,9 @@ ngx_http_loyalty_jwt_value(ngx_conf_t *cf, ngx_http_loyalty_jwt_t *jwt,
         return alg ? NGX_OK : NGX_DECLINED;
     }
 
-    if (ngx_strncmp(arg->data, "leeway=", 7) == 0) {
+    if (ngx_strncmp(arg->data, "leeway=", 7) == 0
+        && jwt->leeway == NGX_CONF_UNSET)
+    {
         value.data = arg->data + 7;
         value.len = arg->len - 7;
 

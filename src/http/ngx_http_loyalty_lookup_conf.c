@@ -55,8 +55,8 @@ ngx_http_loyalty_lookup_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     *entry = lookup;
 
     lookup->name = value[1];
-    lookup->timeout = NGX_HTTP_LOYALTY_LOOKUP_DEFAULT;
-    lookup->phase = NGX_HTTP_PRECONTENT_PHASE;
+    lookup->timeout = NGX_CONF_UNSET_MSEC;
+    lookup->phase = NGX_CONF_UNSET_UINT;
     lookup->place.file = cf->conf_file->file.name.data;
     lookup->place.line = cf->conf_file->line;
 
@@ -70,9 +70,9 @@ ngx_http_loyalty_lookup_directive(ngx_conf_t *cf, ngx_command_t *cmd,
         case NGX_DECLINED:
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid parameter \"%V\" of "
-                               "\"loyalty_lookup\": a program, \"member=\", "
-                               "\"timeout=\" (1ms to 1m), \"phase=\" "
-                               "(preaccess or precontent) and "
+                               "\"loyalty_lookup\": a program, and once each "
+                               "\"member=\", \"timeout=\" (1ms to 1m), "
+                               "\"phase=\" (preaccess or precontent) and "
                                "\"cache=ZONE:TIME\" (1ms to 1m) are expected",
                                &value[i]);
             return NGX_CONF_ERROR;
@@ -81,6 +81,10 @@ ngx_http_loyalty_lookup_directive(ngx_conf_t *cf, ngx_command_t *cmd,
             return NGX_CONF_ERROR;
         }
     }
+
+    ngx_conf_init_msec_value(lookup->timeout,
+                             NGX_HTTP_LOYALTY_LOOKUP_DEFAULT);
+    ngx_conf_init_uint_value(lookup->phase, NGX_HTTP_PRECONTENT_PHASE);
 
     if (lookup->timeout >= NGX_HTTP_LOYALTY_LOOKUP_LONG) {
         ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
@@ -108,7 +112,9 @@ ngx_http_loyalty_lookup_arg(ngx_conf_t *cf, ngx_http_loyalty_lookup_t *lookup,
         return ngx_http_loyalty_lookup_member_arg(cf, lookup, &value);
     }
 
-    if (ngx_strncmp(arg->data, "timeout=", 8) == 0) {
+    if (ngx_strncmp(arg->data, "timeout=", 8) == 0
+        && lookup->timeout == NGX_CONF_UNSET_MSEC)
+    {
         value.data = arg->data + 8;
         value.len = arg->len - 8;
 
@@ -120,6 +126,10 @@ ngx_http_loyalty_lookup_arg(ngx_conf_t *cf, ngx_http_loyalty_lookup_t *lookup,
         value.len = arg->len - 6;
 
         return ngx_http_loyalty_lookup_cache_arg(lookup, &value);
+    }
+
+    if (lookup->phase != NGX_CONF_UNSET_UINT) {
+        return NGX_DECLINED;
     }
 
     if (ngx_strcmp(arg->data, "phase=preaccess") == 0) {
