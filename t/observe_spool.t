@@ -47,25 +47,6 @@ is($shop->metric('spool_replayed_total'), 400, 'all came back');
 is_deeply([$shop->files], [], 'the files are gone');
 ok($t->log =~ /\[warn\].*observed events wait for redis/, 'this was told');
 
-# each member's events come back in order, whichever worker saw them
-
-$t->redis_kill;
-$t->get("/buy?m=turn@{[$_ % 5]}&o=$_") for 1 .. 90;
-$shop->settled('in turns');
-cmp_ok($shop->metric('spooled_total'), '>=', 490, 'in turns: spooled');
-$t->redis_start;
-
-for my $k (0 .. 4) {
-    my @ids;
-
-    $t->wait_for(sub {
-        @ids = eval { reverse map { $_->{id} } @{$t->history("turn$k",
-                                      'limit=100')->json->{history}} };
-        return @ids == 18 });
-    is_deeply(\@ids, [grep { $_ % 5 == $k } 1 .. 90],
-              "member $k: replayed in order");
-}
-
 # what is new comes beside what is old
 {
     my @ids;
@@ -80,7 +61,7 @@ for my $k (0 .. 4) {
 
         # however busy the machine is, what waits ends in files
         if ($i == 80) {
-            $t->wait_for(sub { $shop->metric('spooled_total') > 490 });
+            $t->wait_for(sub { $shop->metric('spooled_total') > 400 });
             $t->redis_go;
         }
     }
@@ -91,7 +72,7 @@ for my $k (0 .. 4) {
         return @ids == 90 }), 'all are there');
     # what is sent in the moment in which Redis is back may overtake
     is_deeply([sort { $a <=> $b } @ids], [1 .. 90], 'each once');
-    cmp_ok($shop->metric('spooled_total'), '>', 490,
+    cmp_ok($shop->metric('spooled_total'), '>', 400,
            'though some were spooled');
 }
 

@@ -27,6 +27,13 @@ static void ngx_http_loyalty_mover_back(ngx_http_loyalty_sender_t *sender,
 static ngx_int_t ngx_http_loyalty_mover_take(
     ngx_http_loyalty_sender_t *sender, ngx_http_loyalty_moved_t *moved,
     uint64_t limit);
+static ngx_http_loyalty_backlog_t *ngx_http_loyalty_mover_waiting(
+    ngx_http_loyalty_sender_t *sender);
+static ngx_http_loyalty_sending_t *ngx_http_loyalty_mover_sent(
+    ngx_http_loyalty_sender_t *sender);
+static ngx_uint_t ngx_http_loyalty_mover_older(
+    ngx_http_loyalty_backlog_t *one, uint64_t one_seq,
+    ngx_http_loyalty_backlog_t *two, uint64_t two_seq);
 static void ngx_http_loyalty_mover_full(ngx_http_loyalty_sender_t *sender,
     ngx_uint_t full);
 
@@ -198,21 +205,90 @@ ngx_http_loyalty_mover_back(ngx_http_loyalty_sender_t *sender,
 
 
 /*
- * The oldest slot that is ours.  One that is under way comes back, or is done,
- * within the time that Redis has; what is behind it waits for that, lest it
- * should be moved to before it, but for want of room.
+ * The oldest slot that is ours, of those that were sent in vain and of those
+ * that wait, among which there may be older ones that others have offered.
+ * One that is under way comes back, or is done, within the time that Redis
+ * has; what is newer waits for that, lest it should be moved to before it, but
+ * for want of room.
  */
 
 static ngx_int_t
 ngx_http_loyalty_mover_take(ngx_http_loyalty_sender_t *sender,
     ngx_http_loyalty_moved_t *moved, uint64_t limit)
 {
-    uint64_t                     seq;
-    ngx_uint_t                   i, urgent;
-    ngx_queue_t                 *q;
+    uint64_t                     seq, sent;
     ngx_http_loyalty_sending_t  *sending;
 
+    moved->backlog = ngx_http_loyalty_mover_waiting(sender);
+    seq = moved->backlog ? ngx_http_loyalty_backlog_first(moved->backlog) : 0;
+
+    sending = ngx_http_loyalty_mover_sent(sender);
+
+    if (sending != NULL) {
+        sent = loyalty_ring_seq(sending->backlog->ring->ring, sending->slot);
+
+        if (moved->backlog != NULL
+            && ngx_http_loyalty_mover_older(moved->backlog, seq,
+                                            sending->backlog, sent))
+        {
+            sending = NULL;
+
+        } else if (sending->flying) {
+            return NGX_DECLINED;
+
+        } else {
+            moved->backlog = sending->backlog;
+            moved->slot = sending->slot;
+            seq = sent;
+        }
+    }
+
+    if (moved->backlog == NULL
+        || (moved->backlog == &sender->backlogs[0] && seq > limit))
+    {
+        return NGX_DECLINED;
+    }
+
+    if (sending != NULL) {
+        ngx_http_loyalty_sender_drop(sending);
+        return NGX_OK;
+    }
+
+    return ngx_http_loyalty_backlog_take(moved->backlog, &moved->slot);
+}
+
+
+/* where the oldest of those is that wait; NULL: none does */
+
+static ngx_http_loyalty_backlog_t *
+ngx_http_loyalty_mover_waiting(ngx_http_loyalty_sender_t *sender)
+{
+    ngx_uint_t  i;
+
+    for (i = sender->nbacklogs; i > 0; i--) {
+        if (ngx_http_loyalty_backlog_first(&sender->backlogs[i - 1]) != 0) {
+            return &sender->backlogs[i - 1];
+        }
+    }
+
+    return NULL;
+}
+
+
+/* the oldest of the ring's that were sent; what is under way counts unless
+   there is hardly any room left */
+
+static ngx_http_loyalty_sending_t *
+ngx_http_loyalty_mover_sent(ngx_http_loyalty_sender_t *sender)
+{
+    uint64_t                     seq, least;
+    ngx_uint_t                   urgent;
+    ngx_queue_t                 *q;
+    ngx_http_loyalty_sending_t  *sending, *oldest;
+
     urgent = ngx_http_loyalty_spooler_urgent(sender);
+    oldest = NULL;
+    least = 0;
 
     for (q = ngx_queue_head(&sender->sent);
          q != ngx_queue_sentinel(&sender->sent);
@@ -220,50 +296,32 @@ ngx_http_loyalty_mover_take(ngx_http_loyalty_sender_t *sender,
     {
         sending = ngx_queue_data(q, ngx_http_loyalty_sending_t, queue);
 
-        if (sending->backlog == NULL) {
+        if (sending->backlog == NULL || (sending->flying && urgent)) {
             continue;
         }
 
-        if (!sending->flying) {
+        seq = loyalty_ring_seq(sending->backlog->ring->ring, sending->slot);
 
-            if (sending->backlog == &sender->backlogs[0]
-                && loyalty_ring_seq(sending->backlog->ring->ring,
-                                    sending->slot)
-                   > limit)
-            {
-                return NGX_DECLINED;
-            }
-
-            moved->backlog = sending->backlog;
-            moved->slot = sending->slot;
-            ngx_http_loyalty_sender_drop(sending);
-            return NGX_OK;
-        }
-
-        if (!urgent) {
-            return NGX_DECLINED;
-        }
-    }
-
-    for (i = sender->nbacklogs; i > 0; i--) {
-        moved->backlog = &sender->backlogs[i - 1];
-
-        if (i == 1) {
-            seq = ngx_http_loyalty_backlog_first(moved->backlog);
-
-            if (seq > limit) {
-                break;
-            }
-        }
-
-        if (ngx_http_loyalty_backlog_take(moved->backlog, &moved->slot)
-            == NGX_OK)
+        if (oldest == NULL
+            || ngx_http_loyalty_mover_older(sending->backlog, seq,
+                                            oldest->backlog, least))
         {
-            return NGX_OK;
+            oldest = sending;
+            least = seq;
         }
     }
 
-    return NGX_DECLINED;
+    return oldest;
+}
+
+
+/* of an older ring, all of which comes first, or of a lower number */
+
+static ngx_uint_t
+ngx_http_loyalty_mover_older(ngx_http_loyalty_backlog_t *one, uint64_t one_seq,
+    ngx_http_loyalty_backlog_t *two, uint64_t two_seq)
+{
+    return one > two || (one == two && one_seq < two_seq);
 }
 
 
