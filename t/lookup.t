@@ -32,16 +32,11 @@ challenge offer {
 streak    Days { on purchase; every day; }
 END
 
-my $modules = '/usr/lib/nginx/modules';
-my $lua = -e "$modules/ngx_http_lua_module.so"
-          && ($ENV{LOYALTY_MODULE} // '') ne 'static';
+my $lua = Loyalty::Test->lua_modules;
 
 my $t = Loyalty::Test->new(start => 0,
     program => $program,
-    modules => ($lua ? "load_module $modules/ndk_http_module.so;\n"
-                       . "load_module $modules/ngx_http_lua_module.so;\n"
-                       : '')
-               . 'load_module %%MODULE%%;',
+    modules => ($lua // '') . 'load_module %%MODULE%%;',
     files => { 'page.html' => "static page\n",
                'ssi.html' => '<!--# echo var="loyalty_status" -->,'
                    . '<!--# echo var="loyalty_balance_points" -->,'

@@ -17,18 +17,14 @@ use POSIX ();
 use Test::More;
 
 
-my $modules = '/usr/lib/nginx/modules';
+my $modules = Loyalty::Test->lua_modules;
 
-plan skip_all => 'no Lua module'
-    if !-e "$modules/ngx_http_lua_module.so"
-       || ($ENV{LOYALTY_MODULE} // '') eq 'static';
+plan skip_all => 'no Lua module' if !defined $modules;
 
 my $lua = "$FindBin::Bin/../lua-examples";
 
 my $t = Loyalty::Test->new(
-    modules => "load_module $modules/ndk_http_module.so;\n"
-               . "load_module $modules/ngx_http_lua_module.so;\n"
-               . 'load_module %%MODULE%%;',
+    modules => "${modules}load_module %%MODULE%%;",
     files => { 'page.html' => "<p>Hello</p>\n<!-- loyalty -->\n",
                'page.txt' => "<!-- loyalty -->\n",
                secret => 'main:' . '5a' x 32 . "\n",

@@ -463,6 +463,17 @@ sub _nginx {
 sub pid { return $_[0]{pid} }
 
 
+# what loads lua-nginx-module, or nothing where it cannot be
+sub lua_modules {
+    my $dir = '/usr/lib/nginx/modules';
+
+    return if !-e "$dir/ngx_http_lua_module.so"
+              || ($ENV{LOYALTY_MODULE} // '') eq 'static';
+    return "load_module $dir/ndk_http_module.so;\n"
+           . "load_module $dir/ngx_http_lua_module.so;\n";
+}
+
+
 sub workers {
     my ($self) = @_;
 
